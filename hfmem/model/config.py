@@ -1,0 +1,208 @@
+"""
+config.json, asked by our names: what the file says, else what its class says, and never a guess of ours.
+
+Only this module knows that `n_embd` is `hidden_size`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from hfmem.errors import ConfigError
+from hfmem.tables.aliases import ALIASES
+
+LARGEST = 2**40  # no count or width of a real model comes near
+MAX_NESTING = 4
+_ABSENT: Any = object()
+
+
+@cache
+def defaults_table() -> Mapping[str, Any]:
+    """Model type → what its transformers class says when a key is absent; made by scripts/generate_defaults.py."""
+    table = json.loads(files("hfmem.tables").joinpath("defaults.json").read_bytes())
+    types: Mapping[str, Any] = table["types"]
+    return types
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """
+    One configuration object, with the defaults of its model type behind it.
+
+    `layer` picks that layer's own value where a field differs by layer; `depth` guards against objects nested in
+    themselves.
+    """
+
+    raw: Mapping[str, Any]
+    model_type: str = ""
+    outer: Mapping[str, Any] = field(default_factory=dict)  # what an enclosing class changes in the defaults
+    layer: int | None = None
+    depth: int = 0
+
+    @classmethod
+    def of(cls, raw: object, model_type: str = "", outer: Mapping[str, Any] | None = None, depth: int = 0) -> Config:
+        """A configuration from parsed JSON; its own `model_type` wins over the one the enclosing class expects."""
+        if not isinstance(raw, Mapping):
+            raise ConfigError(f"a configuration is a JSON object, not {type(raw).__name__}", code="not-an-object")
+        if depth > MAX_NESTING:
+            raise ConfigError(f"config.json nests more than {MAX_NESTING} configurations", code="too-deep")
+        own = raw.get("model_type")
+        return cls(raw, own if isinstance(own, str) and own else model_type, outer or {}, depth=depth)
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """The row of this model type in the defaults table; empty when transformers does not carry it."""
+        row: Mapping[str, Any] = defaults_table().get(self.model_type, {})
+        return row
+
+    @property
+    def is_known(self) -> bool:
+        return self.model_type in defaults_table()
+
+    def at(self, layer: int) -> Config:
+        """The same configuration as one layer sees it."""
+        return replace(self, layer=layer)
+
+    def overlay(self, changes: Mapping[str, Any]) -> Config:
+        """The same configuration with some keys as if the file had said them."""
+        return replace(self, raw={**self.raw, **changes})
+
+    # -- values ------------------------------------------------------------------------------------------------------
+
+    def value(self, name: str) -> Any:
+        """The value of a field as the model's class would see it, None where it has none."""
+        said = self.said(name)
+        if said is _ABSENT:
+            said = self.declared(name)
+        return self.derived(name) if said is None or said is _ABSENT else said
+
+    def has(self, name: str) -> bool:
+        """Whether the file itself says something other than null for a field."""
+        return self.said(name) not in (_ABSENT, None)
+
+    def said(self, name: str) -> Any:
+        """What the file says: this layer's own value, else the first of the field's names that is present."""
+        names = self.names(name)
+        own = self._layer_overrides()
+        if any(key in own for key in names):
+            return next(own[key] for key in names if key in own)
+        found = [value for key in names if (value := reach(self.raw, key)) is not _ABSENT]
+        return next((value for value in found if value is not None), None if found else _ABSENT)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """The names a field may have, the class's own first."""
+        native = self.entry.get("names", {}).get(name)
+        return (*((native,) if native else ()), name, *ALIASES.get(name, ()))
+
+    def declared(self, name: str) -> Any:
+        """The class's default of a field, as an enclosing class may have changed it."""
+        rows = (self.outer, self.entry.get("fields", {}))
+        return next((row[key] for row in rows for key in self.names(name)[:2] if key in row), _ABSENT)
+
+    def derived(self, name: str) -> Any:
+        """What the class makes of a field left None: a constant, or another field's value."""
+        row = self.entry.get("derived", {})
+        found = next((row[key] for key in self.names(name) if key in row), None)
+        if not isinstance(found, str) or not found.startswith("="):
+            return found
+        dividend, _, divisor = found[1:].partition("//")
+        return self.integer(dividend) // (self.integer(divisor) if divisor else 1)
+
+    def _layer_overrides(self) -> Mapping[str, Any]:
+        overrides = self.raw.get("per_layer_config") if self.layer is not None else None
+        if not isinstance(overrides, Mapping):
+            return {}
+        own = next((value for key, value in overrides.items() if str(key).lstrip("0") == str(self.layer or "")), None)
+        return own if isinstance(own, Mapping) else {}
+
+    # -- typed -------------------------------------------------------------------------------------------------------
+
+    def integer(self, name: str, default: int | None = None, *, minimum: int = 1) -> int:
+        """A count or width; a list gives this layer's element. Raises `ConfigError` naming the field and its value."""
+        value = self.value(name)
+        if isinstance(value, (list, tuple)) and self.layer is not None and self.layer < len(value):
+            value = value[self.layer]
+        if value is None or value is _ABSENT:
+            if default is None:
+                raise self.missing(name)
+            return default
+        return whole(name, value, minimum)
+
+    def optional(self, name: str, *, minimum: int = 0) -> int | None:
+        """A count or width that may be absent or null."""
+        value = self.value(name)
+        if isinstance(value, (list, tuple)) and self.layer is not None and self.layer < len(value):
+            value = value[self.layer]
+        return None if value is None else whole(name, value, minimum)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.value(name)
+        return default if value is None else bool(value)
+
+    def items(self, name: str) -> list[Any] | None:
+        """A list field, None where it is absent."""
+        value = self.value(name)
+        if value is None or isinstance(value, (list, tuple)):
+            return None if value is None else list(value)
+        raise ConfigError(f"config.json: {name} should be a list, found {shown(value)}", code="bad-field")
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A nested plain object, empty where it is absent."""
+        value = self.value(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def missing(self, name: str) -> ConfigError:
+        names = ", ".join(dict.fromkeys(self.names(name)))
+        return ConfigError(
+            f"config.json of a {self.model_type or 'nameless'!r} model has none of: {names}",
+            code="missing-field",
+            hint="if the model has this field under another name, add that name to hfmem/tables/aliases.py",
+        )
+
+    # -- nested configurations ---------------------------------------------------------------------------------------
+
+    def part(self, name: str) -> Config | None:
+        """A nested configuration; absent, it is the enclosing class's own default where it has one."""
+        part_type, changes, *merges = self.entry.get("parts", {}).get(name, (None, None))
+        raw = self.raw.get(name)
+        if isinstance(raw, Mapping):
+            return Config.of(raw, part_type or "", changes if merges else None, depth=self.depth + 1)
+        if raw is None and changes is not None:
+            return Config.of({}, part_type or "", changes, depth=self.depth + 1)
+        return None
+
+    def parts(self) -> Iterator[str]:
+        """Names of the nested configurations the file or the class has."""
+        yield from dict.fromkeys([*self.entry.get("parts", {}), *(k for k, v in self.raw.items() if isinstance(v, Mapping))])
+
+
+def reach(raw: Mapping[str, Any], dotted: str) -> Any:
+    """The value at `a.b.c`, or the absent marker."""
+    value: Any = raw
+    for key in dotted.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return _ABSENT
+        value = value[key]
+    return value
+
+
+def whole(name: str, value: Any, minimum: int) -> int:
+    """A value as a whole number in bounds; 64.0 is 64, true and "64" are errors."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"config.json: {name} should be a whole number, found {shown(value)}", code="bad-field")
+    if not minimum <= value <= LARGEST:
+        raise ConfigError(f"config.json: {name} should be from {minimum} to 2^40, found {shown(value)}", code="bad-field")
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: its JSON, cut short."""
+    text = value if isinstance(value, str) else str(value)
+    return repr(text[:40]) if isinstance(value, str) else text[:40]

@@ -1,0 +1,69 @@
+"""What every place bytes come from can do; a source knows files and ranges, never formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hfmem.errors import BrokenCheckpoint, NotFound
+from hfmem.sources.wording import quoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a checkpoint comes from, as far as it is known."""
+
+    reference: str  # what names it again: a repo id or a path
+    source: str  # "hub", "cache", "directory", "file" or "memory"
+    revision: str | None = None
+    commit: str | None = None
+    gated: bool = False
+
+
+class Source(Protocol):
+    """
+    A read-only tree of files: names are relative, `/`-separated, and cannot leave the tree.
+
+    Every method raises `NotFound` for a name that is not there, `BrokenCheckpoint` for a file that is
+    no regular file or leaves the tree, and the access and network errors of its transport.
+    """
+
+    @property
+    def origin(self) -> Origin: ...
+
+    @property
+    def max_workers(self) -> int:
+        """How many calls to `read_range` may usefully be under way at once."""
+        ...
+
+    def files(self) -> Mapping[str, int | None]:
+        """Name → bytes (None where the source does not say) of every file of the tree."""
+        ...
+
+    def read(self, name: str, *, limit: int) -> bytes:
+        """The whole of a small file; more than `limit` bytes is an error, found before they are read."""
+        ...
+
+    def read_range(self, name: str, start: int, length: int) -> bytes:
+        """`length` bytes from `start`, fewer only where the file ends; never a byte more is transferred."""
+        ...
+
+    def sharded_headers(self, index: str) -> bytes | None:
+        """
+        The headers of all shards of `index` in one JSON text where the source offers that, else None.
+
+        `{"index": {"metadata": …}, "headers": {shard: {tensor: {"dtype", "shape", "data_offsets"}}}}`
+        """
+        ...
+
+
+def no_such_file(name: str, place: str) -> NotFound:
+    """The error for a file that `place` does not have."""
+    return NotFound(f"{place} has no file {quoted(name)}", code="file-not-found")
+
+
+def too_big(name: str, num_bytes: int, limit: int) -> BrokenCheckpoint:
+    """The error for a file that is larger than its reader can use."""
+    message = f"{quoted(name)} has {num_bytes} bytes, more than the {limit} such a file may have"
+    return BrokenCheckpoint(message, code="too-big")

@@ -1,0 +1,151 @@
+"""Checkpoints on this machine: a directory, one file of it, or what the Hub's cache holds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+
+from hfmem.errors import BrokenCheckpoint, CannotTell, NotFound
+from hfmem.sources.base import Origin, no_such_file, too_big
+from hfmem.sources.cache_layout import commit_of, is_repo_directory, snapshot_around, snapshot_of
+from hfmem.sources.listing import listed
+from hfmem.sources.paths import is_index, is_weights_file, safe_name
+from hfmem.sources.regular_file import opened, require_regular, why_unreadable
+from hfmem.sources.wording import quoted
+
+
+class DirectorySource:
+    """A tree of files on disk, read with plain reads of just the bytes asked for and never mapped."""
+
+    max_workers = 1
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        place = _place(Path(path))
+        self.origin = place.origin
+        self._root = place.root
+        self._stores = place.stores
+        self._sizes = place.sizes
+
+    def files(self) -> Mapping[str, int | None]:
+        """Name → bytes of every file; None for what is no readable regular file, which reading explains."""
+        return self._sizes
+
+    def read(self, name: str, *, limit: int) -> bytes:
+        """The whole of a small file."""
+        path = self._resolved(name)
+        num_bytes = require_regular(path).st_size
+        if num_bytes > limit:
+            raise too_big(name, num_bytes, limit)
+        return self._bytes(name, path, 0, num_bytes)
+
+    def read_range(self, name: str, start: int, length: int) -> bytes:
+        """`length` bytes from `start`, fewer only where the file ends."""
+        path = self._resolved(name)
+        return self._bytes(name, path, start, length)
+
+    def sharded_headers(self, index: str) -> bytes | None:
+        """None: the files themselves are at hand."""
+        return None
+
+    def _resolved(self, name: str) -> Path:
+        path = self._root / safe_name(name)
+        if name not in self._sizes and not path.is_dir():
+            raise no_such_file(name, quoted(str(self._root)))
+        try:
+            resolved = Path(os.path.realpath(path, strict=True))
+        except OSError as error:
+            raise why_unreadable(error, path) from error
+        if not any(resolved.is_relative_to(store) for store in self._stores):
+            raise BrokenCheckpoint(
+                f"the link {quoted(str(path))} leads out of its directory, to {quoted(str(resolved))}",
+                code="link-leaves-directory",
+                hint="put the file itself there, or name the directory it is in",
+            )
+        return resolved
+
+    def _bytes(self, name: str, path: Path, start: int, length: int) -> bytes:
+        with opened(path) as file:
+            before = os.fstat(file.fileno())
+            content = _read_exactly(file, path, start, min(length, max(0, before.st_size - start)))
+            after = os.fstat(file.fileno())
+        if _version(before) != _version(after) or before.st_size != self._sizes[name]:
+            raise BrokenCheckpoint(
+                f"{quoted(str(path))} changed while it was read", code="changed", hint="wait until it is written"
+            )
+        return content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A path, understood: its root, which places its links may lead to, and which files count."""
+
+    origin: Origin
+    root: Path
+    stores: tuple[Path, ...]
+    sizes: Mapping[str, int | None]
+
+
+def _place(path: Path) -> _Place:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise why_unreadable(error, path) from error
+    if not stat.S_ISDIR(status.st_mode):
+        return _file_place(path)
+    real = Path(os.path.realpath(path))
+    return _directory_place(_latest_snapshot(real) if is_repo_directory(real) else real, path)
+
+
+def _directory_place(root: Path, path: Path) -> _Place:
+    snapshot = snapshot_around(root)
+    origin = Origin(
+        reference=str(path),
+        source="cache" if snapshot else "directory",
+        commit=snapshot.commit if snapshot else None,
+    )
+    stores = (root, *snapshot.blobs) if snapshot else (root,)
+    return _Place(origin=origin, root=root, stores=stores, sizes=listed(root))
+
+
+def _file_place(path: Path) -> _Place:
+    size = require_regular(path).st_size
+    if not is_weights_file(path.name):
+        message = f"{quoted(str(path))} is no .safetensors file, shard index or .gguf file"
+        raise CannotTell(message, code="unsupported-file", hint="name the checkpoint's directory")
+    around = _directory_place(Path(os.path.realpath(path.parent)), path)
+    origin = Origin(reference=str(path), source="file", commit=around.origin.commit)
+    # The user named this link, so it may lead anywhere.
+    stores = (*around.stores, Path(os.path.realpath(path)))
+    sizes = around.sizes if is_index(path.name) else {path.name: size}
+    return _Place(origin=origin, root=around.root, stores=stores, sizes=sizes)
+
+
+def _latest_snapshot(repo: Path) -> Path:
+    commit = commit_of(repo, "main")
+    snapshot = snapshot_of(repo, commit) if commit else None
+    if snapshot is None:
+        raise NotFound(
+            f"the cache directory {quoted(str(repo))} has no snapshot of main",
+            code="revision-not-found",
+            hint="name one of the directories in snapshots/",
+        )
+    return snapshot.path
+
+
+def _read_exactly(file: FileIO, path: Path, start: int, length: int) -> bytes:
+    content = bytearray()
+    try:
+        file.seek(start)
+        while len(content) < length and (chunk := file.read(length - len(content))):
+            content += chunk
+    except OSError as error:
+        raise why_unreadable(error, path) from error
+    return bytes(content)
+
+
+def _version(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
