@@ -41,6 +41,7 @@ NOISE = re.compile(
 KEPT = {"hidden_act", "activation_function", "hidden_activation", "feed_forward_proj", "mlp_hidden_act", "activation"}
 PER_LAYER = ("layer_types", "layers_block_type", "mlp_layer_types", "indexer_types", "no_rope_layers")
 DERIVATIONS = ("num_attention_heads", "hidden_size", "hidden_size//num_attention_heads", "num_hidden_layers", "num_layers")
+WRITERS = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 LAYER_COUNTS = (*range(3, 31), 37, 48)
 
 
@@ -70,13 +71,36 @@ def build() -> dict[str, Any]:
         for part in (getattr(cls, "sub_configs", None) or {}).values():
             if getattr(part, "model_type", ""):
                 classes.setdefault(part.model_type, part)
-    return {"transformers": __version__, "types": {name: describe(classes[name]) for name in sorted(classes)}}
+    types = {name: describe(classes[name]) for name in sorted(classes)}
+    return {"transformers": __version__, "types": types, "architectures": architectures(set(types))}
+
+
+def architectures(types: set[str]) -> dict[str, str]:
+    """Class name of a model → its model type, for configurations that name the class alone."""
+    from transformers.models.auto import modeling_auto
+
+    found: dict[str, str] = {}
+    for mapping in (value for key, value in sorted(vars(modeling_auto).items()) if key.endswith("_MAPPING_NAMES")):
+        for model_type, names in mapping.items():
+            for name in (names,) if isinstance(names, str) else names:
+                if name and name.endswith(WRITERS) and model_type in types and likeness(name, model_type) > likeness(name, found.get(name)):
+                    found[name] = model_type
+    return dict(sorted(found.items()))
+
+
+def likeness(architecture: str, model_type: str | None) -> int:
+    """How much of a class name a model type spells; several types may share one class."""
+    if model_type is None:
+        return -1
+    spelled = model_type.replace("_", "").replace("-", "")
+    return len(spelled) if architecture.lower().startswith(spelled) else 0
 
 
 def render(table: dict[str, Any]) -> str:
     """One line per model type, so that a change of one type is a change of one line."""
     lines = [f"{json.dumps(name)}: {json.dumps(entry, sort_keys=True)}" for name, entry in table["types"].items()]
-    return f'{{"transformers": {json.dumps(table["transformers"])}, "types": {{\n' + ",\n".join(lines) + "\n}}\n"
+    head = f'{{"transformers": {json.dumps(table["transformers"])},\n"architectures": {json.dumps(table["architectures"])},\n'
+    return head + '"types": {\n' + ",\n".join(lines) + "\n}}\n"
 
 
 def describe(cls: Any) -> dict[str, Any]:
@@ -150,13 +174,23 @@ def merges(cls: Any, name: str, part: Any, changed: dict[str, Any]) -> bool:
 
 
 def changes(part: Any) -> dict[str, Any]:
-    """What an outer class sets in a nested configuration beyond the nested class's own defaults."""
-    own = type(part)()
+    """What an outer class sets in a nested configuration beyond what the nested class would make of its sizes."""
+    own, declared = type(part)(), declared_defaults(type(part))
     return {
         name: listed(value)
         for name, value in vars(part).items()
-        if name in declared_defaults(type(part)) and value != vars(own).get(name) and plain(value)
+        if name in declared and plain(value) and value != expected(part, own, name, declared)
     }
+
+
+def expected(part: Any, own: Any, name: str, declared: dict[str, Any]) -> Any:
+    """The value a field would have by the nested class alone, given the other sizes the outer class sets."""
+    value = vars(own).get(name)
+    rule = find_rule(type(part), own, name) if declared[name] is None and isinstance(value, int) else None
+    if rule is None:
+        return value
+    sizes = [attribute(part, key) for key in rule[1:].split("//")]
+    return sizes[0] // (sizes[1] if len(sizes) == 2 else 1)
 
 
 def describe_derived(cls: Any, instance: Any, declared: dict[str, Any], parts: dict[str, Any]) -> tuple[Any, Any]:

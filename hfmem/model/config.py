@@ -15,6 +15,7 @@ from typing import Any
 
 from hfmem.errors import ConfigError
 from hfmem.tables.aliases import ALIASES
+from hfmem.tables.remote import MODEL_TYPES
 
 LARGEST = 2**40  # no count or width of a real model comes near
 MAX_NESTING = 4
@@ -23,10 +24,10 @@ _ABSENT: Any = object()
 
 @cache
 def defaults_table() -> Mapping[str, Any]:
-    """Model type → what its transformers class says when a key is absent; made by scripts/generate_defaults.py."""
+    """What transformers' configuration classes say when a key is absent; made by scripts/generate_defaults.py."""
     table = json.loads(files("hfmem.tables").joinpath("defaults.json").read_bytes())
-    types: Mapping[str, Any] = table["types"]
-    return types
+    found: Mapping[str, Any] = table
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,17 @@ class Config:
             raise ConfigError(f"a configuration is a JSON object, not {type(raw).__name__}", code="not-an-object")
         if depth > MAX_NESTING:
             raise ConfigError(f"config.json nests more than {MAX_NESTING} configurations", code="too-deep")
-        own = raw.get("model_type")
-        return cls(raw, own if isinstance(own, str) and own else model_type, outer or {}, depth=depth)
+        return cls(raw, known_type(raw, model_type), outer or {}, depth=depth)
 
     @property
     def entry(self) -> Mapping[str, Any]:
         """The row of this model type in the defaults table; empty when transformers does not carry it."""
-        row: Mapping[str, Any] = defaults_table().get(self.model_type, {})
+        row: Mapping[str, Any] = defaults_table()["types"].get(self.model_type, {})
         return row
 
     @property
     def is_known(self) -> bool:
-        return self.model_type in defaults_table()
+        return self.model_type in defaults_table()["types"]
 
     def at(self, layer: int) -> Config:
         """The same configuration as one layer sees it."""
@@ -179,6 +179,17 @@ class Config:
     def parts(self) -> Iterator[str]:
         """Names of the nested configurations the file or the class has."""
         yield from dict.fromkeys([*self.entry.get("parts", {}), *(k for k, v in self.raw.items() if isinstance(v, Mapping))])
+
+
+def known_type(raw: Mapping[str, Any], expected: str) -> str:
+    """The type to read a configuration as: its own, the one its code is a copy of, or that of its architecture."""
+    own = raw.get("model_type")
+    named = MODEL_TYPES.get(own, own) if isinstance(own, str) and own else expected
+    if named in defaults_table()["types"]:
+        return named
+    architectures = raw.get("architectures")
+    first = architectures[0] if isinstance(architectures, list) and architectures else architectures
+    return defaults_table()["architectures"].get(first, named) if isinstance(first, str) else named
 
 
 def reach(raw: Mapping[str, Any], dotted: str) -> Any:

@@ -13,8 +13,11 @@ from hfmem.model import mixers as m
 from hfmem.model import special as s
 from hfmem.model.layers import Reader
 from hfmem.model.layouts import (
+    attention_flags,
+    block_list,
     block_types,
     compress_ratios,
+    cross_layer_sharing,
     first_and_quarter,
     global_first,
     image_layers,
@@ -46,6 +49,10 @@ class Family:
     crosses: bool = True  # False: an encoder-decoder whose cross attention is computed again at every step
     caches: bool = True  # False: every step computes everything again
 
+    @property
+    def is_common(self) -> bool:
+        return self == COMMON
+
 
 KINDS: Kinds = {
     "full_attention": (m.attention,),
@@ -56,6 +63,7 @@ KINDS: Kinds = {
     "conv": (m.short_conv,),
     "moe": (),
     "mlp": (),
+    "no_attention": (),
     "indexed_attention": (m.latent, m.indexer),
     "hybrid": (),
     "heavily_compressed_attention": (m.compressed,),
@@ -130,7 +138,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "kimi_linear": Family(attention=m.latent, kinds=linear(m.kimi_delta), readers=(kda_every_fourth,)),
     "bailing_hybrid": Family(attention=m.latent, kinds=linear(m.kimi_delta)),
-    "deepseek_v4": Family(readers=(compress_ratios,)),
+    "deepseek_v4": Family(attention=m.shared_head, readers=(compress_ratios,)),
     # gated delta nets
     **dict.fromkeys(("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"), GATED_DELTA),
     "olmo_hybrid": Family(kinds=linear(m.gated_delta_net), readers=(quarter_or_last,)),
@@ -149,6 +157,14 @@ FAMILIES: Mapping[str, Family] = {
     "falcon_h1": Family(attention=m.attention, kinds=dict.fromkeys(("hybrid", "full_attention"), (m.attention, m.mamba2))),
     "zamba": Family(kinds={"hybrid": (s.double_width_attention, m.mamba1), **linear(m.mamba1)}, readers=(zamba_hybrids,)),
     "zamba2": Family(kinds={"hybrid": (s.double_width_attention, m.mamba2), **linear(m.mamba2)}),
+    # code outside transformers
+    "chatglm": Family(attention=m.grouped_attention),
+    "nemotron-nas": Family(attention=s.block_attention, readers=(block_list,)),
+    "hunyuan": Family(readers=(cross_layer_sharing,)),
+    "minimax_m1": Family(kinds=linear(m.lightning), readers=(attention_flags,)),
+    "yuan": Family(attention=m.attention, kinds={"full_attention": (m.attention, s.filter_state)}),
+    "phi3small": Family(attention=m.whole_attention),
+    "qwen": Family(attention=m.full_heads),
     # head widths that differ between full and sliding layers
     **dict.fromkeys(("gemma4_text", "gemma4_unified_text", "diffusion_gemma_text", "embedding_gemma2_text"), GLOBAL),
 }

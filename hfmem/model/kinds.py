@@ -154,13 +154,12 @@ class CompressedAttention:
 
     item: ClassVar[str] = "kv_cache"
     num_heads: int
-    num_kv_heads: int
     head_dim: int
     window: int
     streams: tuple[CompressedStream, ...]
 
     def cache_bytes(self, usage: Usage, dtypes: CacheDtypes) -> int:
-        local = usage.kept(self.window) * self.num_kv_heads * self.head_dim
+        local = usage.kept(self.window) * self.head_dim
         compressed = sum(stream.elements(usage) for stream in self.streams)
         return usage.batch * (local + compressed) * dtypes.kv_bits // 8
 

@@ -53,7 +53,7 @@ def listed(config: Config) -> list[str] | None:
     if len(kinds) < count:
         found = f"layer_types has {len(kinds)} entries for {count} layers"
         raise ConfigError(f"config.json: {found}", code="bad-field")
-    return [LAYER_TYPES.get(kind, kind) for kind in kinds[:count]]
+    return [LAYER_TYPES.get(str(kind), str(kind)) for kind in kinds[:count]]
 
 
 def lettered(config: Config) -> list[str] | None:
@@ -150,7 +150,7 @@ def written_out(config: Config) -> list[str] | None:
     kinds = config.derived("layer_types")
     if not isinstance(kinds, list) or len(kinds) != config.integer("num_hidden_layers", default=len(kinds)):
         return None
-    return [LAYER_TYPES.get(kind, kind) for kind in kinds]
+    return [LAYER_TYPES.get(str(kind), str(kind)) for kind in kinds]
 
 
 def uniform(config: Config) -> list[str] | None:

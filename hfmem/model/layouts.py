@@ -112,3 +112,28 @@ def image_layers(config: Config) -> list[str] | None:
     """mllama: the listed layers attend to image tiles instead of text."""
     chosen = set(config.items("cross_attention_layers") or ())
     return ["cross_attention" if i in chosen else FULL for i in layers(config)]
+
+
+def block_list(config: Config) -> list[str] | None:
+    """nemotron-nas: one configuration a block; blocks without attention of their own hold nothing."""
+    blocks = config.items("block_configs")
+    return None if blocks is None else [FULL if attends(block) else "no_attention" for block in blocks]
+
+
+def attends(block: object) -> bool:
+    section = block.get("attention") if isinstance(block, dict) else None
+    return isinstance(section, dict) and not section.get("no_op") and not section.get("replace_with_linear")
+
+
+def cross_layer_sharing(config: Config) -> list[str] | None:
+    """hunyuan: with `use_cla`, each group of layers shares the cache of its first."""
+    if not config.flag("use_cla"):
+        return None
+    share = config.integer("cla_share_factor", default=2)
+    return ["shared" if i % share else FULL for i in layers(config)]
+
+
+def attention_flags(config: Config) -> list[str] | None:
+    """minimax_m1: `attn_type_list`, 1 where the layer is softmax attention."""
+    flags = config.items("attn_type_list")
+    return None if flags is None else [FULL if flag else LINEAR for flag in flags]

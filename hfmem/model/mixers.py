@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hfmem.model.config import Config
+from hfmem.errors import ConfigError
+from hfmem.model.config import Config, shown
 from hfmem.model.kinds import (
     Attention,
     CompressedAttention,
@@ -70,6 +71,16 @@ def one_head(config: Config, kind: str) -> Mixer:
     return plain(config, kind, 1 if config.flag("multi_query") else heads(config))
 
 
+def grouped_attention(config: Config, kind: str) -> Mixer:
+    """chatglm: groups count only where `multi_query_attention` is set; the first generation has a head each."""
+    return plain(config, kind, kv_heads(config) if config.flag("multi_query_attention") else heads(config))
+
+
+def full_heads(config: Config, kind: str) -> Mixer:
+    """qwen (the first): a key-value head for every head."""
+    return plain(config, kind, heads(config))
+
+
 def falcon_attention(config: Config, kind: str) -> Mixer:
     """The new decoder broadcasts its groups to all heads before they are cached; the old one has one head or all."""
     grouped = config.flag("new_decoder_architecture")
@@ -91,7 +102,9 @@ def global_attention(config: Config, kind: str) -> Mixer:
 
 
 def latent(config: Config, kind: str) -> Mixer:
-    """MLA; NoPE layers have no rotary key."""
+    """MLA; NoPE layers have no rotary key, and `use_mla: false` is ordinary attention."""
+    if config.value("use_mla") is False:
+        return attention(config, kind)
     rope_layers = config.value("no_rope_layers")
     no_rotary = isinstance(rope_layers, list) and config.layer is not None and not rope_layers[config.layer]
     return LatentAttention(
@@ -184,7 +197,7 @@ def lightning(config: Config, kind: str) -> Mixer:
 def mamba1(config: Config, kind: str) -> Mixer:
     """Mamba: inner width·kernel, and inner width·state size in float32."""
     own = config.optional("intermediate_size") if config.value("expand") is not None else None
-    inner = own or factor(config) * config.integer("hidden_size")
+    inner = own or expanded(config)
     kernel, state = first(config, "conv_kernel", "mamba_d_conv"), first(config, "state_size", "mamba_d_state")
     return RecurrentState(model_elements=inner * kernel, float32_elements=inner * state)
 
@@ -201,11 +214,15 @@ def mamba2_inner(config: Config) -> int:
     """heads·head dim where the class says so, else the expanded hidden size."""
     if config.value("mamba_num_heads") is not None:
         return config.integer("mamba_num_heads") * config.integer("mamba_head_dim")
-    return config.optional("mamba_d_ssm") or factor(config) * config.integer("hidden_size")
+    return config.optional("mamba_d_ssm") or expanded(config)
 
 
-def factor(config: Config) -> int:
-    return first(config, "expand", "mamba_expand")
+def expanded(config: Config) -> int:
+    """The expanded hidden size; the factor may be a fraction."""
+    factor = config.value("expand") or config.value("mamba_expand") or 2
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
+        raise ConfigError(f"config.json: expand should be a factor, found {shown(factor)}", code="bad-field")
+    return int(factor * config.integer("hidden_size"))
 
 
 def first(config: Config, *names: str) -> int:
@@ -249,11 +266,15 @@ def compressed(config: Config, kind: str) -> Mixer:
     widths = [config.integer("head_dim")] + ([config.integer("index_head_dim")] if sparse else [])
     return CompressedAttention(
         num_heads=heads(config),
-        num_kv_heads=kv_heads(config),
         head_dim=config.integer("head_dim"),
         window=config.integer("sliding_window"),
         streams=tuple(CompressedStream(width=width, rate=rate, overlaps=sparse) for width in widths),
     )
+
+
+def shared_head(config: Config, kind: str) -> Mixer:
+    """deepseek_v4's plain sliding layers: one key-value head, whatever the configuration counts."""
+    return plain(config, kind, 1)
 
 
 def compress_rate(config: Config, kind: str) -> int:

@@ -75,6 +75,8 @@ class ModelSpec:
 
     model_type: str
     architecture: str | None
+    read_as: str | None = None  # the transformers type it was read as, where the file's own type is another
+    is_native: bool = True  # transformers carries the file's own type
     stacks: tuple[Stack, ...] = ()
     num_attention_heads: int | None = None
     num_key_value_heads: int | None = None

@@ -110,6 +110,19 @@ def double_width_attention(config: Config, kind: str) -> Mixer:
     return plain(config, kind, kv_heads(config), width)
 
 
+def block_attention(config: Config, kind: str) -> Mixer | None:
+    """nemotron-nas: each block says how many heads share one key-value head; removed or linear blocks keep nothing."""
+    blocks = config.items("block_configs") or []
+    section = blocks[config.layer or 0].get("attention", {}) if config.layer is not None else {}
+    share = section.get("n_heads_in_group") or 0
+    return plain(config, kind, heads(config) // share) if share else None
+
+
+def filter_state(config: Config, kind: str) -> Mixer:
+    """yuan: its localized filtering keeps the hidden states of the last two tokens."""
+    return RecurrentState(model_elements=2 * config.integer("hidden_size"))
+
+
 def hidden_memory(config: Config, kind: str) -> Mixer:
     """xlnet keeps the hidden states themselves: one vector of the hidden size a token."""
     return Attention(num_heads=1, num_kv_heads=1, key_dim=config.integer("hidden_size"), value_dim=0)
