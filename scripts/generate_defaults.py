@@ -40,7 +40,13 @@ NOISE = re.compile(
 )
 KEPT = {"hidden_act", "activation_function", "hidden_activation", "feed_forward_proj", "mlp_hidden_act", "activation"}
 PER_LAYER = ("layer_types", "layers_block_type", "mlp_layer_types", "indexer_types", "no_rope_layers")
-DERIVATIONS = ("num_attention_heads", "hidden_size", "hidden_size//num_attention_heads", "num_hidden_layers", "num_layers")
+DERIVATIONS = (
+    "num_attention_heads",
+    "hidden_size",
+    "hidden_size//num_attention_heads",
+    "num_hidden_layers",
+    "num_layers",
+)
 WRITERS = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 LAYER_COUNTS = (*range(3, 31), 37, 48)
 
@@ -83,7 +89,12 @@ def architectures(types: set[str]) -> dict[str, str]:
     for mapping in (value for key, value in sorted(vars(modeling_auto).items()) if key.endswith("_MAPPING_NAMES")):
         for model_type, names in mapping.items():
             for name in (names,) if isinstance(names, str) else names:
-                if name and name.endswith(WRITERS) and model_type in types and likeness(name, model_type) > likeness(name, found.get(name)):
+                if (
+                    name
+                    and name.endswith(WRITERS)
+                    and model_type in types
+                    and likeness(name, model_type) > likeness(name, found.get(name))
+                ):
                     found[name] = model_type
     return dict(sorted(found.items()))
 
@@ -130,7 +141,9 @@ def declared_defaults(cls: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in found.items()
-        if (name in KEPT or not NOISE.search(name)) and not name.startswith("_") and (name not in base or base[name] != value)
+        if (name in KEPT or not NOISE.search(name))
+        and not name.startswith("_")
+        and (name not in base or base[name] != value)
     }
 
 
@@ -160,7 +173,11 @@ def describe_parts(cls: Any, instance: Any) -> dict[str, Any]:
             parts[name] = [getattr(part_class, "model_type", "") or None, None]
         else:
             changed = changes(part)
-            parts[name] = [part.model_type or None, changed, *([True] if changed and merges(cls, name, part, changed) else [])]
+            parts[name] = [
+                part.model_type or None,
+                changed,
+                *([True] if changed and merges(cls, name, part, changed) else []),
+            ]
     return parts
 
 
@@ -215,9 +232,12 @@ def attribute(config: Any, name: str) -> Any:
 def find_rule(cls: Any, instance: Any, name: str) -> str | None:
     """The rule among DERIVATIONS that still gives the class's value after the sizes are changed."""
     sizes = {
-        key: attribute(instance, key) for key in ("num_attention_heads", "hidden_size", "num_hidden_layers", "num_layers")
+        key: attribute(instance, key)
+        for key in ("num_attention_heads", "hidden_size", "num_hidden_layers", "num_layers")
     }
-    changed = {key: value * factor for (key, value), factor in zip(sizes.items(), (2, 10, 3, 5)) if isinstance(value, int)}
+    changed = {
+        key: value * factor for (key, value), factor in zip(sizes.items(), (2, 10, 3, 5)) if isinstance(value, int)
+    }
     try:
         other = cls(**changed)
     except Exception:  # a class that refuses changed sizes keeps its value as a constant

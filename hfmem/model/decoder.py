@@ -81,5 +81,3 @@ def cycles(text: Config, family: Family) -> int:
 def has_cross_attention(config: Config, text: Config) -> bool:
     """Whether each decoder layer also attends to an encoder's output."""
     return config.flag("is_encoder_decoder") or text.flag("add_cross_attention")
-
-

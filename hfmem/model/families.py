@@ -84,7 +84,10 @@ LATENT = Family(attention=m.latent)
 SPARSE_LATENT = Family(attention=m.latent, readers=(renamed_full,))
 NO_CACHE = Family(caches=False)
 GLOBAL = Family(attention=m.global_attention)
-INKLING = Family(attention=s.swa_attention, kinds={k: (s.swa_attention, s.inkling_convolutions) for k in ("hybrid", "hybrid_sliding")})
+INKLING = Family(
+    attention=s.swa_attention,
+    kinds=dict.fromkeys(("hybrid", "hybrid_sliding"), (s.swa_attention, s.inkling_convolutions)),
+)
 MLLAMA = Family(kinds={"cross_attention": (m.image_cross,)}, readers=(image_layers,))
 
 FAMILIES: Mapping[str, Family] = {
@@ -111,7 +114,7 @@ FAMILIES: Mapping[str, Family] = {
     "mllama_text_model": MLLAMA,
     "inkling_text": INKLING,
     "inkling2_text": INKLING,
-    "zaya": Family(kinds={k: (m.attention, s.zaya_state) for k in ("hybrid", "hybrid_sliding")}),
+    "zaya": Family(kinds=dict.fromkeys(("hybrid", "hybrid_sliding"), (m.attention, s.zaya_state))),
     "recurrent_gemma": Family(kinds=linear(m.real_gated), readers=(block_types,)),
     "rwkv": Family(attention=m.receptance),
     "xlstm": Family(attention=m.matrix_memory),
@@ -154,8 +157,12 @@ FAMILIES: Mapping[str, Family] = {
     "mamba2": Family(attention=m.mamba2, kinds=linear(m.mamba2)),
     "jamba": MAMBA,
     **dict.fromkeys(("bamba", "granitemoehybrid", "nemotron_h"), MAMBA2),
-    "falcon_h1": Family(attention=m.attention, kinds=dict.fromkeys(("hybrid", "full_attention"), (m.attention, m.mamba2))),
-    "zamba": Family(kinds={"hybrid": (s.double_width_attention, m.mamba1), **linear(m.mamba1)}, readers=(zamba_hybrids,)),
+    "falcon_h1": Family(
+        attention=m.attention, kinds=dict.fromkeys(("hybrid", "full_attention"), (m.attention, m.mamba2))
+    ),
+    "zamba": Family(
+        kinds={"hybrid": (s.double_width_attention, m.mamba1), **linear(m.mamba1)}, readers=(zamba_hybrids,)
+    ),
     "zamba2": Family(kinds={"hybrid": (s.double_width_attention, m.mamba2), **linear(m.mamba2)}),
     # code outside transformers
     "chatglm": Family(attention=m.grouped_attention),

@@ -46,9 +46,7 @@ def indexed_quarter(config: Config) -> list[str] | None:
 
 def interleaved_convs(config: Config) -> list[str] | None:
     """lfm3: convolutions, with a full layer at 2 of each four and a sliding one at 0 from the second group."""
-    return listed(config) or [
-        FULL if i % 4 == 2 else SLIDING if i % 4 == 0 and i > 0 else CONV for i in layers(config)
-    ]
+    return listed(config) or [FULL if i % 4 == 2 else SLIDING if i % 4 == 0 and i > 0 else CONV for i in layers(config)]
 
 
 def last_backwards(config: Config) -> list[str] | None:

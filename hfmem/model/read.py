@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from hfmem.errors import ConfigError
+from hfmem.model.classes import generators
 from hfmem.model.config import Config
 from hfmem.model.decoder import decoder_layers, has_cross_attention, with_blocks
 from hfmem.model.quantization import read_quantization
 from hfmem.model.spec import Layer, ModelSpec, Stack, Unknown
 from hfmem.model.text import text_config
 from hfmem.model.towers import read_towers
+from hfmem.tables.remote import DECODERS_WHATEVER_DECLARED
 
 Value = TypeVar("Value")
 DTYPES = {
@@ -30,6 +33,8 @@ def read_model(raw: object) -> ModelSpec:
     unknowns: list[Unknown] = []
     text = attempt(lambda: text_config(config), "config", unknowns) or config
     layers = attempt(lambda: decoder_layers(text, has_cross=has_cross_attention(config, text)), "kv_cache", unknowns)
+    writes = writes_tokens(config, text)
+    layers = layers if writes or layers is None else tuple(replace(layer, mixers=()) for layer in layers)
     layers = layers and (attempt(lambda: with_blocks(text, layers or ()), "activations", unknowns) or layers)
     towers = attempt(lambda: read_towers(config, text), "towers", unknowns) or ()
 
@@ -44,6 +49,7 @@ def read_model(raw: object) -> ModelSpec:
         read_as=None if is_native else text.model_type if text.is_known else None,
         architecture=architecture(config.raw),
         stacks=(*decoder, *towers),
+        writes_tokens=writes,
         num_attention_heads=heads_of(text, field("num_attention_heads")),
         num_key_value_heads=field("num_key_value_heads") or field("num_attention_heads"),
         head_dim=head_width(layers) or field("head_dim", minimum=0),
@@ -53,6 +59,7 @@ def read_model(raw: object) -> ModelSpec:
         dtype=attempt(lambda: read_dtype(config, text), "dtype", unknowns),
         quantization=read_quantization(config.raw) or read_quantization(text.raw),
         encoder_positions=config.optional("max_source_positions") if config.flag("is_encoder_decoder") else None,
+        linear_biases=linear_biases(text),
         runs_remote_code=isinstance(config.raw.get("auto_map"), Mapping),
         is_native=is_native,
         unknowns=tuple(unknowns),
@@ -65,6 +72,14 @@ def read_layers(raw: object) -> tuple[Layer, ...]:
     config = Config.of(raw)
     text = text_config(config)
     return decoder_layers(text, has_cross=has_cross_attention(config, text))
+
+
+def writes_tokens(config: Config, text: Config) -> bool:
+    """Whether the model keeps a cache at all: encoders compute everything in one pass."""
+    if config.is_known and config.model_type not in generators():
+        return False
+    declares = "is_decoder" in text.entry.get("fields", {}) and text.model_type not in DECODERS_WHATEVER_DECLARED
+    return not declares or text.flag("is_decoder") or config.flag("is_encoder_decoder")
 
 
 def attempt(read: Callable[[], Value], part: str, unknowns: list[Unknown]) -> Value | None:
@@ -85,7 +100,9 @@ def read_dtype(config: Config, text: Config) -> str | None:
         return None
     name = DTYPES.get(str(said).removeprefix("torch."))
     if name is None:
-        raise ConfigError(f"config.json: dtype is {str(said)[:40]!r}, which is no floating-point dtype", code="unknown-dtype")
+        raise ConfigError(
+            f"config.json: dtype is {str(said)[:40]!r}, which is no floating-point dtype", code="unknown-dtype"
+        )
     return name
 
 
@@ -97,6 +114,12 @@ def head_width(layers: tuple[Layer, ...] | None) -> int | None:
     """The key width of the first layer that attends."""
     widths = (getattr(mixer, "key_dim", None) for layer in layers or () for mixer in layer.mixers)
     return next((width for width in widths if width), None)
+
+
+def linear_biases(text: Config) -> dict[str, bool]:
+    """Whether attention and feed-forward projections have biases, where the configuration says so."""
+    said = {"attention": text.value("attention_bias"), "mlp": text.value("mlp_bias")}
+    return {role: value for role, value in said.items() if isinstance(value, bool)}
 
 
 def architecture(raw: Mapping[str, Any]) -> str | None:

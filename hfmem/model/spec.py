@@ -86,6 +86,8 @@ class ModelSpec:
     max_position_embeddings: int | None = None
     dtype: str | None = None
     quantization: Quantization | None = None
+    writes_tokens: bool = True  # False for encoders, which keep no cache
+    linear_biases: Mapping[str, bool] = field(default_factory=dict)  # role → whether its projections have a bias
     encoder_positions: int | None = None  # tokens the encoder always gives, e.g. 1500 for whisper
     runs_remote_code: bool = False
     unknowns: tuple[Unknown, ...] = ()

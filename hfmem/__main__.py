@@ -1,0 +1,5 @@
+"""`python -m hfmem`."""
+
+from hfmem.cli import main
+
+main()

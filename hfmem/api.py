@@ -1,0 +1,78 @@
+"""The joiner: from a reference to a model, from a model and a workload to an estimate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
+from hfmem.checkpoint.read import read_checkpoint
+from hfmem.checkpoint.tensors import Checkpoint
+from hfmem.errors import ConfigError, HfmemError, NotFound
+from hfmem.memory.estimate import Estimate, Note
+from hfmem.memory.subject import Model, describe, estimate_inference
+from hfmem.memory.workload import Inference
+from hfmem.model.read import read_model
+from hfmem.model.spec import ModelSpec, Unknown
+from hfmem.sources import open_source
+from hfmem.sources.base import Source
+from hfmem.sources.reference import is_repo_id
+
+
+def load(
+    reference: str | Path, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None
+) -> Model:
+    """
+    Read what a directory, file, Hub id or Hub URL says of a model; never its weights, never its code.
+
+    Raises `HfmemError`: not found, no access, no network, an unsupported format, or a broken checkpoint.
+    """
+    source = open_source(str(reference), revision=revision, token=token, cache_dir=cache_dir)
+    model = load_source(source)
+    base = model.checkpoint.adapter_base
+    return with_base(model, base, token=token, cache_dir=cache_dir) if base else model
+
+
+def load_source(source: Source) -> Model:
+    """The same for a source at hand, such as files in memory."""
+    spec = read_spec(source)
+    checkpoint = read_checkpoint(source)
+    return describe(source.origin, spec_of_format(spec, checkpoint), checkpoint)
+
+
+def estimate(model: Model | str | Path, workload: Inference | None = None) -> Estimate:
+    """The memory a workload takes; a reference is loaded first."""
+    subject = model if isinstance(model, Model) else load(model)
+    return estimate_inference(subject, workload or Inference())
+
+
+def read_spec(source: Source) -> ModelSpec:
+    """The model config.json describes; what is wrong with it is a named unknown, for the weights are still right."""
+    try:
+        data = source.read("config.json", limit=MAX_CONFIG_BYTES)
+        return read_model(parse_object(data, "config.json", ConfigError, strict=False))
+    except (ConfigError, NotFound) as error:
+        unknown = Unknown(part="config", code=error.code, message=error.message, hint=error.hint)
+        return ModelSpec(model_type="", architecture=None, unknowns=(unknown,))
+
+
+def spec_of_format(spec: ModelSpec, checkpoint: Checkpoint) -> ModelSpec:
+    """Pipelines and adapters have no config.json of their own, and that is no fault."""
+    if checkpoint.format not in ("diffusers", "adapter") or spec.model_type:
+        return spec
+    return ModelSpec(model_type=checkpoint.format, architecture=None, writes_tokens=False)
+
+
+def with_base(model: Model, base: str, *, token: str | None, cache_dir: str | None) -> Model:
+    """The adapter with the model it was trained on, where that is on the Hub; a path in a file is never followed."""
+    from dataclasses import replace
+
+    if not is_repo_id(base):
+        note = Note(
+            code="base-not-read", message=f"the base model {base!r} is no Hub id", hint="estimate the base model too"
+        )
+        return replace(model, notes=(*model.notes, note))
+    try:
+        return replace(model, base=load(base, token=token, cache_dir=cache_dir))
+    except HfmemError as error:
+        note = Note(code="base-not-read", message=f"the base model was not read: {error.message}", hint=error.hint)
+        return replace(model, notes=(*model.notes, note))

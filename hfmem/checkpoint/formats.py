@@ -1,0 +1,98 @@
+"""Which files of a tree are its weights, and in which format: what from_pretrained would load, nothing twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+DIFFUSERS = "model_index.json"
+SENTENCE = "modules.json"
+ADAPTER = "adapter_config.json"
+PREFERRED = (SINGLE, "diffusion_pytorch_model.safetensors", "adapter_model.safetensors")
+INDEXES = (INDEX, "diffusion_pytorch_model.safetensors.index.json")
+BIN_INDEXES = ("pytorch_model.bin.index.json", "diffusion_pytorch_model.bin.index.json")
+NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{1,6})-of-(?P<count>\d{1,6})\.(?P<ending>safetensors|bin)")
+BIN = re.compile(r"(pytorch_model|diffusion_pytorch_model|adapter_model|model)([.-].*)?\.(bin|pt|pth)")
+VARIANT = re.compile(r"\.(fp16|fp32|bf16|non_ema|ema|fp8)\.safetensors$|\.(fp16|fp32|bf16|non_ema)[.-]")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".nemo", ".pkl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The weight files of one folder: an index, files, or nothing known."""
+
+    format: str  # "safetensors", "pytorch", "gguf" or "none"
+    index: str | None = None
+    files: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()  # the same weights in another format or variant
+
+
+def choose(names: Iterable[str]) -> Choice:
+    """The files one folder's weights are read from, in the order transformers looks for them."""
+    found = sorted(name for name in names if "/" not in name)
+    safetensors = [name for name in found if name.endswith(".safetensors")]
+    pickles = tuple(name for name in found if BIN.fullmatch(name))
+    single = next((name for name in PREFERRED if name in safetensors), None)
+    if single:
+        return Choice(format="safetensors", files=(single,), skipped=(*others(safetensors, single), *pickles))
+    index = next((name for name in INDEXES if name in found), None)
+    if index:
+        return Choice(format="safetensors", index=index, skipped=pickles)
+    if safetensors:
+        return Choice(format="safetensors", files=plain_or_variant(safetensors), skipped=pickles)
+    return choose_other(found, pickles)
+
+
+def choose_other(found: list[str], pickles: tuple[str, ...]) -> Choice:
+    index = next((name for name in BIN_INDEXES if name in found), None)
+    if index or pickles:
+        return Choice(format="pytorch", index=index, files=one_set(pickles))
+    gguf = tuple(name for name in found if name.endswith(".gguf"))
+    if gguf:
+        return Choice(format="gguf", files=gguf)
+    rest = tuple(name for name in found if name.endswith(PICKLES))
+    return Choice(format="pytorch", files=one_set(rest)) if rest else Choice(format="none")
+
+
+def others(safetensors: list[str], single: str) -> tuple[str, ...]:
+    return tuple(name for name in safetensors if name != single)
+
+
+def plain_or_variant(safetensors: list[str]) -> tuple[str, ...]:
+    """Without a file of the usual name: the numbered shards of one set, else the consolidated file, else what is there."""
+    plain = [name for name in safetensors if not VARIANT.search(name)] or safetensors
+    return one_set(tuple(plain))
+
+
+def one_set(files: tuple[str, ...]) -> tuple[str, ...]:
+    """Files that are one model: a numbered set where there is one; else one file, the shortest name."""
+    numbered = [name for name in files if NUMBERED.fullmatch(name)]
+    if numbered:
+        sets = {(m["stem"], m["count"]) for name in numbered if (m := NUMBERED.fullmatch(name))}
+        stem, count = min(sets)
+        return tuple(name for name in numbered if name.startswith(f"{stem}-") and f"-of-{count}." in name)
+    plain = [name for name in files if not VARIANT.search(name)] or list(files)
+    consolidated = [name for name in plain if re.fullmatch(r"consolidated\.\d+\.\w+", name)]
+    return tuple(consolidated) or tuple(sorted(plain, key=len)[:1])
+
+
+def missing_numbers(files: Iterable[str]) -> list[str]:
+    """Names that a numbered set of shards lacks."""
+    known = [match for name in files if (match := NUMBERED.fullmatch(name))]
+    if not known:
+        return []
+    first, numbers = known[0], {int(match["number"]) for match in known}
+    width, count = len(first["number"]), int(first["count"])
+    names = (
+        f"{first['stem']}-{number:0{width}d}-of-{first['count']}.{first['ending']}" for number in range(1, count + 1)
+    )
+    return [name for number, name in enumerate(names, start=1) if number not in numbers] if count <= 10_000 else []
+
+
+def folder(files: Mapping[str, int | None], name: str) -> dict[str, int | None]:
+    """The files of one sub-folder, by their names in it."""
+    prefix = f"{name}/" if name else ""
+    return {path.removeprefix(prefix): size for path, size in files.items() if path.startswith(prefix)}

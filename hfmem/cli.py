@@ -1,0 +1,170 @@
+"""The command line: parse, call, print. Data goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from hfmem._version import __version__
+from hfmem.errors import ExitCode, HfmemError
+
+app = typer.Typer(
+    help="How much GPU memory a Hugging Face model needs, before anything is downloaded.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(str, Enum):
+    """How a report is written."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+ModelArg = Annotated[
+    str, typer.Argument(help="A directory or file, a Hub id (org/name[@revision]), hf://… or a Hub URL.")
+]
+ContextOpt = Annotated[int | None, typer.Option(help="Tokens per sequence [default: min(8192, the model's maximum)].")]
+BatchOpt = Annotated[int, typer.Option(help="Sequences at once.")]
+EngineOpt = Annotated[str, typer.Option(help="The engine that serves: transformers.")]
+WeightsOpt = Annotated[
+    str | None, typer.Option(help="What if the weights were loaded as this dtype [default: as stored].")
+]
+KvOpt = Annotated[
+    str | None, typer.Option(help="Dtype of cached keys and values [default: the checkpoint's or the model's].")
+]
+EncoderOpt = Annotated[
+    int | None, typer.Option(help="Tokens an encoder reads [default: the model's own number, or 512].")
+]
+RevisionOpt = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub repository.")]
+TokenOpt = Annotated[str | None, typer.Option(help="A Hub token; prefer HF_TOKEN, which no process list shows.")]
+CacheOpt = Annotated[str | None, typer.Option(help="Where the Hub cache is [default: HF_HUB_CACHE].")]
+ExplainOpt = Annotated[
+    bool, typer.Option("--explain", help="Show formulas with their numbers and where those came from.")
+]
+PartialOpt = Annotated[bool, typer.Option("--partial", help="Exit 0 although a part is unknown.")]
+FormatOpt = Annotated[Format, typer.Option("--format", help="How the report is written.")]
+QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print the total in bytes and nothing else.")]
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", "-v", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """How much GPU memory a Hugging Face model needs, before anything is downloaded."""
+    if version:
+        typer.echo(f"hfmem {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def estimate(
+    model: ModelArg,
+    context: ContextOpt = None,
+    batch: BatchOpt = 1,
+    engine: EngineOpt = "transformers",
+    weights_dtype: WeightsOpt = None,
+    kv_dtype: KvOpt = None,
+    encoder_tokens: EncoderOpt = None,
+    revision: RevisionOpt = None,
+    token: TokenOpt = None,
+    cache_dir: CacheOpt = None,
+    explain: ExplainOpt = False,
+    partial: PartialOpt = False,
+    format: FormatOpt = Format.text,
+    quiet: QuietOpt = False,
+) -> None:
+    """
+    Estimate the memory serving a model needs.
+
+    Examples:  hfmem estimate Qwen/Qwen3-8B --context 32768   |   hfmem estimate ./checkpoint --format json
+    """
+    with failures():
+        from hfmem import api
+        from hfmem.memory.workload import Inference
+
+        workload = Inference(
+            batch=batch,
+            context=context,
+            engine=engine,
+            weights_dtype=weights_dtype,
+            kv_dtype=kv_dtype,
+            encoder_tokens=encoder_tokens,
+        )
+        found = api.estimate(api.load(model, revision=revision, token=token, cache_dir=cache_dir), workload)
+        write(str(found.total_bytes) if quiet else rendered(found, format, explain))
+        if not found.complete and not partial:
+            raise typer.Exit(ExitCode.CANNOT_TELL)
+
+
+def rendered(found: object, format: Format, explain: bool) -> str:
+    """The report in the format asked for; each renderer is loaded when it is used."""
+    from hfmem.memory.estimate import Estimate
+
+    assert isinstance(found, Estimate)
+    if format is Format.json:
+        from hfmem.report.json_report import render_json
+
+        return render_json(found)
+    if format is Format.markdown:
+        from hfmem.report.markdown import render_markdown
+
+        return render_markdown(found, explain=explain)
+    from hfmem.report.text import render_text
+
+    return render_text(found, explain=explain)
+
+
+def write(text: str) -> None:
+    """Print to stdout whatever its encoding can show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Every failure as one or two lines on stderr and its documented exit code; a traceback only with HFMEM_DEBUG."""
+    try:
+        yield
+    except HfmemError as error:
+        complain(error.message, error.hint)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(ExitCode.INTERRUPTED) from error
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.UNEXPECTED) from error
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if os.environ.get("HFMEM_DEBUG"):
+            raise
+        complain(
+            f"unexpected {type(error).__name__}: {error}", "set HFMEM_DEBUG=1 for the traceback, and please report it"
+        )
+        raise typer.Exit(ExitCode.UNEXPECTED) from error
+
+
+def complain(message: str, hint: str | None) -> None:
+    from hfmem.report.escape import terminal
+
+    typer.echo(f"error: {terminal(message)}", err=True)
+    if hint:
+        typer.echo(f"hint: {terminal(hint)}", err=True)
+
+
+def main() -> None:
+    """The entry point of `hfmem` and `python -m hfmem`."""
+    app()

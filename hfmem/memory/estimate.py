@@ -1,0 +1,106 @@
+"""What an estimate is: phases of items, each saying how it is known; the peak is the largest phase, never one long sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hfmem.memory.weights import Weights
+from hfmem.memory.workload import Inference
+from hfmem.model.spec import ModelSpec
+from hfmem.sources.base import Origin
+
+BASES = ("measured", "derived", "modelled", "assumed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """
+    One line of a report. `num_bytes` None is a named unknown: `note` says what is missing.
+
+    `basis`: measured (read from files), derived (exact formula over the configuration), modelled (approximate, carries a
+    range), assumed (a constant with a source).
+    """
+
+    name: str
+    num_bytes: int | None
+    basis: str
+    formula: str = ""
+    note: str = ""
+    low_bytes: int | None = None
+    high_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.basis not in BASES:
+            raise ValueError(f"basis {self.basis!r} is none of {BASES}")
+        if self.num_bytes is not None and not self.low <= self.num_bytes <= self.high:
+            raise ValueError(f"{self.name}: {self.num_bytes} bytes are not between {self.low} and {self.high}")
+
+    @property
+    def low(self) -> int:
+        return self.low_bytes if self.low_bytes is not None else self.num_bytes or 0
+
+    @property
+    def high(self) -> int:
+        return self.high_bytes if self.high_bytes is not None else self.num_bytes or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What is alive together at one time."""
+
+    name: str
+    items: tuple[Item, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """The sum of what is known."""
+        return sum(item.num_bytes or 0 for item in self.items)
+
+    @property
+    def low_bytes(self) -> int:
+        return sum(item.low for item in self.items)
+
+    @property
+    def high_bytes(self) -> int:
+        return sum(item.high for item in self.items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A remark as data: a code to match, a message to read, and a next step."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """The answer for one model and one workload."""
+
+    origin: Origin
+    model: ModelSpec
+    weights: Weights | None
+    stored_bytes: int | None
+    workload: Inference
+    phases: tuple[Phase, ...]
+    notes: tuple[Note, ...] = ()
+    resolved: Mapping[str, object] = field(default_factory=dict)  # every option with the value it was given or took
+
+    @property
+    def peak(self) -> Phase:
+        return max(self.phases, key=lambda phase: phase.total_bytes)
+
+    @property
+    def total_bytes(self) -> int:
+        return self.peak.total_bytes
+
+    @property
+    def complete(self) -> bool:
+        """Whether every item of every phase is known."""
+        return all(item.num_bytes is not None for phase in self.phases for item in phase.items)
+
+    def item(self, name: str) -> Item | None:
+        """An item of the peak phase by its name."""
+        return next((item for item in self.peak.items if item.name == name), None)

@@ -1,0 +1,145 @@
+"""
+A free witness on every run: tensor shapes in the headers against the geometry read from config.json.
+
+A disagreement is a remark with both numbers and the tensor's name; for weights the headers win.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from hfmem.checkpoint.tensors import Checkpoint, Remark, TensorGroup
+from hfmem.model.kinds import Attention, LatentAttention, Mixer
+from hfmem.model.spec import Dense, Experts, Layer, ModelSpec
+from hfmem.tables.roles import EMBEDDING, HEAD, role_of
+
+UNPACKED = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I8"}
+DECODER_LAYER = re.compile(r"(?P<stem>(\w+\.)*?(layers|h|blocks|block|layer))\.\*\.(?P<rest>.+)\.weight")
+TOWERS = ("vision", "audio", "draft")
+
+Expected = Callable[[Layer, Mixer | None], "tuple[str, set[int]] | None"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A tensor's name inside its layer, and what its first dimension should be."""
+
+    name: re.Pattern[str]
+    expected: Expected
+
+
+def disagreements(model: ModelSpec, checkpoint: Checkpoint) -> list[Remark]:
+    """One remark for each sort of tensor whose shape contradicts the configuration."""
+    if model.decoder is None or model.hidden_size is None or checkpoint.format not in ("safetensors",):
+        return []
+    groups = [group for group in checkpoint.groups if group.dtype in UNPACKED and role_of(group.pattern) not in TOWERS]
+    found = [*layer_shapes(model, groups), *vocabulary(model, groups), *depth(model, groups)]
+    unique = {remark.message: remark for remark in found}
+    return list(unique.values())
+
+
+def layer_shapes(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
+    layers = model.decoder.layers if model.decoder else ()
+    for group in groups:
+        match = DECODER_LAYER.fullmatch(group.pattern)
+        check = next((check for check in CHECKS if match and check.name.search(match["rest"])), None)
+        layer = next((number for number in group.layers if 0 <= number < len(layers)), None)
+        if check is None or layer is None or len(group.shape) != 2 or is_encoder(group.pattern, model):
+            continue
+        mixer = next((mixer for mixer in layers[layer].mixers if isinstance(mixer, (Attention, LatentAttention))), None)
+        expected = check.expected(layers[layer], mixer)
+        if expected and group.shape[0] not in expected[1] and group.shape[-1] not in expected[1]:
+            yield mismatch(group, expected[0], min(expected[1]))
+
+
+def is_encoder(pattern: str, model: ModelSpec) -> bool:
+    """Whether a tensor belongs to the encoder of an encoder-decoder, whose geometry is its own."""
+    return "encoder." in pattern and any(stack.role == "encoder" for stack in model.stacks)
+
+
+def mismatch(group: TensorGroup, what: str, expected: int) -> Remark:
+    shape = " × ".join(str(dim) for dim in group.shape)
+    return Remark(
+        code="config-disagrees",
+        message=f"{group.first_name} is {shape}, but config.json says {what} = {expected:,}; the header is right for weights",
+        hint="the config.json may belong to another model",
+    )
+
+
+def query(layer: Layer, mixer: Mixer | None) -> tuple[str, set[int]] | None:
+    """Heads × width; twice that where the projection also makes an output gate."""
+    if not isinstance(mixer, Attention):
+        return None
+    width = mixer.num_heads * mixer.key_dim
+    return f"{mixer.num_heads} heads × {mixer.key_dim}", {width, 2 * width}
+
+
+def key(layer: Layer, mixer: Mixer | None) -> tuple[str, set[int]] | None:
+    if not isinstance(mixer, Attention) or mixer.shares_cache:
+        return None
+    return f"{mixer.num_kv_heads} key-value heads × {mixer.key_dim}", {mixer.num_kv_heads * mixer.key_dim}
+
+
+def value(layer: Layer, mixer: Mixer | None) -> tuple[str, set[int]] | None:
+    if not isinstance(mixer, Attention) or mixer.shares_cache:
+        return None
+    return f"{mixer.num_kv_heads} key-value heads × {mixer.value_dim}", {mixer.num_kv_heads * mixer.value_dim}
+
+
+def latent(layer: Layer, mixer: Mixer | None) -> tuple[str, set[int]] | None:
+    if not isinstance(mixer, LatentAttention):
+        return None
+    return f"kv_lora_rank {mixer.latent_dim} + rotary {mixer.rotary_dim}", {mixer.latent_dim + mixer.rotary_dim}
+
+
+def block(layer: Layer, mixer: Mixer | None) -> tuple[str, set[int]] | None:
+    return ("intermediate_size", {layer.ffn.intermediate_size}) if isinstance(layer.ffn, Dense) else None
+
+
+def expert(layer: Layer, mixer: Mixer | None) -> tuple[str, set[int]] | None:
+    if not isinstance(layer.ffn, Experts):
+        return None
+    return "the experts' intermediate size", {layer.ffn.intermediate_size}
+
+
+CHECKS = (
+    Check(name=re.compile(r"^(self_attn|attention|attn)\.(q_proj|wq)$"), expected=query),
+    Check(name=re.compile(r"^(self_attn|attention|attn)\.(k_proj|wk)$"), expected=key),
+    Check(name=re.compile(r"^(self_attn|attention|attn)\.(v_proj|wv)$"), expected=value),
+    Check(name=re.compile(r"kv_a_proj_with_mqa$"), expected=latent),
+    Check(name=re.compile(r"^mlp\.(gate_proj|up_proj)$"), expected=block),
+    Check(name=re.compile(r"experts\.\*\.(gate_proj|up_proj|w1|w3)$"), expected=expert),
+)
+
+
+def vocabulary(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
+    """Embedding and head: vocabulary × hidden size. Files may pad their vocabulary, never fall short of it."""
+    for group in groups:
+        if not (EMBEDDING.search(group.pattern) or HEAD.search(group.pattern)) or len(group.shape) != 2:
+            continue
+        if model.vocab_size and group.shape[0] < model.vocab_size and is_text(group, model):
+            yield mismatch(group, "vocab_size", model.vocab_size)
+
+
+def is_text(group: TensorGroup, model: ModelSpec) -> bool:
+    return group.shape[1] == model.hidden_size
+
+
+def depth(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
+    """The highest layer number of the attention tensors + 1; draft layers may follow."""
+    counted = [
+        group
+        for group in groups
+        if re.match(r"(model\.|transformer\.|language_model\.)*(layers|h)\.\*\.", group.pattern)
+    ]
+    highest = max((layer for group in counted for layer in group.layers), default=-1)
+    expected = model.num_layers or 0
+    if 0 <= highest < expected - 1 and len(counted) > 1:
+        first = max(counted, key=lambda group: max(group.layers))
+        yield Remark(
+            code="config-disagrees",
+            message=f"{first.first_name}: the headers hold {highest + 1} layers, config.json says {expected}",
+            hint="the checkpoint may be incomplete, or the config.json belongs to another model",
+        )

@@ -1,0 +1,93 @@
+"""The `hfmem.estimate/1` JSON object; changes to it only add."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hfmem._version import __version__
+from hfmem.memory.estimate import Estimate, Item, Phase
+from hfmem.memory.weights import Weights
+
+TORCH_NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64", "F8_E4M3": "float8_e4m3fn"}
+
+
+def render_json(estimate: Estimate) -> str:
+    """One line of valid JSON: no NaN, ASCII only."""
+    return json.dumps(to_dict(estimate), allow_nan=False)
+
+
+def to_dict(estimate: Estimate) -> dict[str, Any]:
+    """Sizes are whole bytes; an unknown one is null and makes `complete` false."""
+    peak = estimate.peak
+    return {
+        "schema": "hfmem.estimate/1",
+        "model": model_dict(estimate),
+        "workload": dict(estimate.resolved),
+        "phases": [phase_dict(phase) for phase in estimate.phases],
+        "complete": estimate.complete,
+        "peak_phase": peak.name,
+        "total_bytes": peak.total_bytes,
+        "low_bytes": peak.low_bytes,
+        "high_bytes": peak.high_bytes,
+        "devices": [],
+        "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in estimate.notes],
+        "versions": {"hfmem": __version__},
+    }
+
+
+def model_dict(estimate: Estimate) -> dict[str, Any]:
+    model, weights, origin = estimate.model, estimate.weights, estimate.origin
+    quantization = model.quantization
+    return {
+        "reference": origin.reference,
+        "source": origin.source,
+        "revision": origin.revision,
+        "commit": origin.commit,
+        "model_type": model.model_type or None,
+        "architecture": model.architecture,
+        "dtype": TORCH_NAMES.get(model.dtype or "", model.dtype),
+        "quantization": quantization
+        and {"method": quantization.method, "bits": quantization.bits, "group_size": quantization.group_size},
+        "num_layers": model.num_layers,
+        "hidden_size": model.hidden_size,
+        "num_attention_heads": model.num_attention_heads,
+        "num_key_value_heads": model.num_key_value_heads,
+        "head_dim": model.head_dim,
+        "vocab_size": model.vocab_size,
+        "max_position_embeddings": model.max_position_embeddings,
+        "num_parameters": weights.num_parameters if weights else None,
+        "stored_bytes": estimate.stored_bytes,
+        "loaded_bytes": weights.loaded_bytes if weights else None,
+        "weights": weights_dict(weights),
+    }
+
+
+def weights_dict(weights: Weights | None) -> dict[str, Any] | None:
+    """What the weights are made of, and why stored, logical and loaded differ."""
+    if weights is None:
+        return None
+    return {
+        "by_role": dict(weights.by_role),
+        "by_dtype": dict(weights.by_dtype),
+        "differences": [
+            {"reason": row.reason, "elements": row.elements, "bytes": row.num_bytes} for row in weights.differences
+        ],
+    }
+
+
+def phase_dict(phase: Phase) -> dict[str, Any]:
+    return {"name": phase.name, "total_bytes": phase.total_bytes, "items": [item_dict(item) for item in phase.items]}
+
+
+def item_dict(item: Item) -> dict[str, Any]:
+    known = item.num_bytes is not None
+    return {
+        "name": item.name,
+        "bytes": item.num_bytes,
+        "low_bytes": item.low if known else None,
+        "high_bytes": item.high if known else None,
+        "basis": item.basis,
+        "formula": item.formula,
+        "note": item.note,
+    }

@@ -1,0 +1,42 @@
+"""An estimate as a Markdown table, for issues, pull requests and step summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hfmem.memory.estimate import Estimate
+from hfmem.report.escape import markdown
+from hfmem.report.text import LABELS
+from hfmem.units import memory
+
+
+def render_markdown(estimate: Estimate, *, explain: bool = False) -> str:
+    """Heading, table of the peak phase, remarks."""
+    return "\n".join([*heading(estimate), *rows(estimate, explain), *remarks(estimate)])
+
+
+def heading(estimate: Estimate) -> Iterator[str]:
+    setting = estimate.resolved
+    yield f"### {markdown(estimate.origin.reference)}"
+    yield ""
+    yield f"Inference with {setting['engine']}, batch {setting['batch']}, context {setting['context']:,}; peak is {estimate.peak.name}."
+    yield ""
+
+
+def rows(estimate: Estimate, explain: bool) -> Iterator[str]:
+    yield "| component | size | range | known by |" + (" formula |" if explain else "")
+    yield "|---|--:|---|---|" + ("---|" if explain else "")
+    for item in estimate.peak.items:
+        size = "unknown" if item.num_bytes is None else memory(item.num_bytes)
+        spread = f"{memory(item.low)} – {memory(item.high)}" if item.low != item.high else ""
+        line = f"| {LABELS.get(item.name, item.name)} | {size} | {spread} | {item.basis}: {markdown(item.note)} |"
+        yield line + (f" {markdown(item.formula)} |" if explain else "")
+    peak = estimate.peak
+    known = "" if estimate.complete else " (a part is unknown)"
+    line = f"| **total** | **{memory(peak.total_bytes)}**{known} | {memory(peak.low_bytes)} – {memory(peak.high_bytes)} | |"
+    yield line + (" |" if explain else "")
+
+
+def remarks(estimate: Estimate) -> Iterator[str]:
+    for note in estimate.notes:
+        yield f"\n- {markdown(note.message)}"

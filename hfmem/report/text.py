@@ -1,0 +1,102 @@
+"""An estimate as people read it in a terminal: a row a component, a bar, remarks, the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hfmem.memory.estimate import Estimate, Item
+from hfmem.report.escape import terminal
+from hfmem.units import count, memory
+
+LABELS = {
+    "weights": "weights", "kv_cache": "kv cache", "recurrent_state": "recurrent state", "activations": "activations",
+    "logits": "logits", "runtime": "runtime", "adapters": "adapters", "prefill_cache": "prefill cache",
+}  # fmt: skip
+SIGNS = {"measured": "=", "derived": "=", "modelled": "≈", "assumed": "~"}
+BAR = "█▓▒░▞▚·"
+BAR_WIDTH = 60
+
+
+def render_text(estimate: Estimate, *, explain: bool = False) -> str:
+    """The whole report, without a trailing newline."""
+    lines = [*title(estimate), "", *table(estimate), "", bar(estimate), *breakdown(estimate)]
+    if explain:
+        lines += ["", *explanation(estimate)]
+    lines += notes(estimate)
+    return "\n".join(lines)
+
+
+def title(estimate: Estimate) -> Iterator[str]:
+    origin, model = estimate.origin, estimate.model
+    where = f"@ {origin.revision or 'main'} ({origin.commit[:7]})" if origin.commit else ""
+    what = [model.architecture or model.model_type or "unknown architecture"]
+    if estimate.weights:
+        what.append(f"{count(estimate.weights.num_parameters)} parameters")
+    if model.quantization:
+        what.append(
+            f"{model.quantization.method}" + (f" {model.quantization.bits}-bit" if model.quantization.bits else "")
+        )
+    setting = estimate.resolved
+    asked = f"inference with {setting['engine']}, batch {setting['batch']}, context {setting['context']:,}"
+    yield terminal(" · ".join([f"{origin.reference} {where}".strip(), *what, asked]))
+
+
+def table(estimate: Estimate) -> Iterator[str]:
+    """The items of the peak phase; what an item is known by stands beside it."""
+    peak = estimate.peak
+    yield f"{'COMPONENT':<16}  {'SIZE':>11}  {'SHARE':>6}  SOURCE"
+    for item in peak.items:
+        yield row(item, peak.total_bytes)
+    total = memory(peak.total_bytes) + ("" if estimate.complete else " +")
+    yield f"{'total':<16}  {total:>11}          peak is {peak.name} · range {memory(peak.low_bytes)} – {memory(peak.high_bytes)}"
+    if not estimate.complete:
+        yield "                  (a part is unknown: the total is what is known)"
+
+
+def row(item: Item, total: int) -> str:
+    label = f"{LABELS.get(item.name, item.name):<15} {SIGNS[item.basis]}"
+    if item.num_bytes is None:
+        return f"{label[:-1]}?  {'unknown':>10}  {'':>6}  {terminal(item.note.removeprefix('unknown: '))}"
+    share = f"{100 * item.num_bytes / total:5.1f}%" if total else ""
+    spread = f"  [{memory(item.low)} – {memory(item.high)}]" if item.low != item.high else ""
+    return f"{label} {memory(item.num_bytes):>11}  {share:>6}  {item.basis} · {terminal(item.note)}{spread}"
+
+
+def bar(estimate: Estimate) -> str:
+    """One stretch an item, told apart by its sign as well as its place."""
+    peak = estimate.peak
+    known = [item.num_bytes or 0 for item in peak.items]
+    cells = (BAR[i % len(BAR)] * round(BAR_WIDTH * size / max(1, sum(known))) for i, size in enumerate(known))
+    return "".join(cells)
+
+
+def breakdown(estimate: Estimate) -> Iterator[str]:
+    """Where the weights lie, and why stored and loaded differ."""
+    weights = estimate.weights
+    if weights is None:
+        return
+    roles = sorted(weights.by_role.items(), key=lambda pair: -pair[1])
+    yield "weights by role: " + ", ".join(f"{role} {memory(size)}" for role, size in roles if size)
+    if weights.loaded_bytes != weights.stored_bytes:
+        reasons = ", ".join(f"{row.reason} {memory(row.num_bytes)}" for row in weights.differences if row.num_bytes)
+        yield f"stored {memory(weights.stored_bytes)}, loaded {memory(weights.loaded_bytes)}; not loaded: {reasons}"
+
+
+def explanation(estimate: Estimate) -> Iterator[str]:
+    """Every formula with the numbers in it, and the configuration keys they came from."""
+    for phase in estimate.phases:
+        yield f"{phase.name}: {memory(phase.total_bytes)}" + (" (peak)" if phase is estimate.peak else "")
+        for item in phase.items:
+            size = "unknown" if item.num_bytes is None else f"{item.num_bytes:,} B"
+            yield f"  {item.name} = {item.formula or terminal(item.note)} = {size}  ({item.basis})"
+    yield "read from:"
+    for name, key in estimate.model.sources.items():
+        yield f"  {name:<26} {terminal(key)}"
+    for difference in estimate.weights.differences if estimate.weights else ():
+        yield f"  {difference.reason}: {difference.elements:+,} elements, {difference.num_bytes:,} B not loaded"
+
+
+def notes(estimate: Estimate) -> Iterator[str]:
+    """Remarks with their next steps, then the next command."""
+    for note in estimate.notes:
+        yield f"note: {terminal(note.message)}" + (f" ({terminal(note.hint)})" if note.hint else "")

@@ -1,0 +1,147 @@
+"""
+Write hfmem/tables/loading.json: what each model class of the pinned transformers does with the weights it is given.
+
+    python scripts/generate_loading.py [--check]
+
+For every class that loads checkpoints: `ignored` (patterns of tensors it drops), `tied` (tensors that are another one)
+and `fp32` (modules kept in float32; `strict` ones also when the model is bfloat16). Classes without any are left out.
+`generators` are the model types that write tokens, so that keep a cache; all others transformers knows are encoders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import os
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+sys.path.insert(0, str(Path(__file__).parent.parent))
+TABLE = Path(__file__).parent.parent / "hfmem" / "tables" / "loading.json"
+
+
+def main() -> int:
+    """Write the table, or with --check say whether it is up to date."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    arguments = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    text = render(build())
+    if arguments.check:
+        current = TABLE.read_text() == text
+        print("loading.json is up to date" if current else "loading.json differs: run scripts/generate_loading.py")
+        return 0 if current else 1
+    TABLE.write_text(text)
+    print(f"{TABLE.name}: {len(text):,} bytes")
+    return 0
+
+
+def build() -> dict[str, Any]:
+    """Rows by class name, and the types that generate, over every modeling module of transformers."""
+    import transformers.models
+
+    rows: dict[str, dict[str, Any]] = {}
+    generators = set(text_parts())
+    for package in sorted(info.name for info in pkgutil.iter_modules(transformers.models.__path__)):
+        for module in modeling_modules(f"transformers.models.{package}"):
+            rows.update(describe_module(module))
+            generators.update(cls.config_class.model_type for cls in model_classes(module) if writes(cls))
+    generators.update(sharing_types(rows_writing(generators)))
+    return {
+        "transformers": transformers.__version__,
+        "generators": sorted(generators),
+        "classes": dict(sorted(rows.items())),
+    }
+
+
+def rows_writing(generators: set[str]) -> set[str]:
+    """Names of the model classes that types known to write tokens are mapped to for writing them."""
+    return {name for model_type, name in writing_classes() if model_type in generators}
+
+
+def sharing_types(names: set[str]) -> set[str]:
+    """Types that have no class of their own and are mapped to one of these."""
+    return {model_type for model_type, name in writing_classes() if name in names}
+
+
+def writing_classes() -> list[tuple[str, str]]:
+    from transformers.models.auto import modeling_auto
+
+    endings = ("CAUSAL_LM_MAPPING_NAMES", "TEXT_TO_TEXT_MAPPING_NAMES", "MULTIMODAL_LM_MAPPING_NAMES")
+    mappings = [value for key, value in sorted(vars(modeling_auto).items()) if key.endswith(endings)]
+    return [(model_type, name) for mapping in mappings for model_type, name in mapping.items() if isinstance(name, str)]
+
+
+def text_parts() -> set[str]:
+    """Types that some model nests as its text decoder."""
+    from hfmem.tables.aliases import TEXT_PARTS
+
+    types = json.loads((TABLE.parent / "defaults.json").read_bytes())["types"]
+    return {
+        part[0]
+        for entry in types.values()
+        for name, part in entry.get("parts", {}).items()
+        if name in TEXT_PARTS and part[0]
+    }
+
+
+def writes(cls: Any) -> bool:
+    return getattr(cls, "config_class", None) is not None and bool(cls.can_generate())
+
+
+def model_classes(module: Any) -> list[Any]:
+    from transformers import PreTrainedModel
+
+    classes = (
+        value for value in vars(module).values() if isinstance(value, type) and issubclass(value, PreTrainedModel)
+    )
+    return [cls for cls in classes if cls.__module__ == module.__name__]
+
+
+def modeling_modules(package: str) -> list[Any]:
+    found = []
+    path = importlib.import_module(package).__path__
+    for info in pkgutil.iter_modules(path):
+        if info.name.startswith("modeling_"):
+            try:
+                found.append(importlib.import_module(f"{package}.{info.name}"))
+            except ImportError as error:  # an optional dependency of one model is not installed
+                print(f"{package}.{info.name}: {error}", file=sys.stderr)
+    return found
+
+
+def describe_module(module: Any) -> dict[str, dict[str, Any]]:
+    rows = {cls.__name__: describe(cls) for cls in model_classes(module)}
+    return {name: row for name, row in rows.items() if row}
+
+
+def describe(cls: Any) -> dict[str, Any]:
+    tied = getattr(cls, "_tied_weights_keys", None)
+    row = {
+        "ignored": names(cls, "_keys_to_ignore_on_load_unexpected"),
+        "tied": dict(sorted(tied.items())) if isinstance(tied, dict) else {},
+        "fp32": names(cls, "_keep_in_fp32_modules"),
+        "strict": names(cls, "_keep_in_fp32_modules_strict"),
+    }
+    return {key: value for key, value in row.items() if value}
+
+
+def names(cls: Any, attribute: str) -> list[str]:
+    """A class attribute that lists names; one that an instance computes is left out."""
+    value = getattr(cls, attribute, None)
+    return sorted(value) if isinstance(value, (list, tuple, set)) else []
+
+
+def render(table: dict[str, Any]) -> str:
+    lines = [f"{json.dumps(name)}: {json.dumps(row, sort_keys=True)}" for name, row in table["classes"].items()]
+    head = f'{{"transformers": {json.dumps(table["transformers"])},\n"generators": {json.dumps(table["generators"])},\n'
+    return head + '"classes": {\n' + ",\n".join(lines) + "\n}}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
