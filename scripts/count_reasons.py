@@ -90,13 +90,11 @@ def rotary_frequencies(built: Built, config: dict[str, Any]) -> Iterator[Reason]
     """Old Llama files: F32 inverse frequencies in every layer."""
     if config.get("model_type") == "llama":
         layers, half = config["num_hidden_layers"], config["hidden_size"] // config["num_attention_heads"] // 2
-        yield Reason(
-            f"inv_freq in F32 in {layers} layers of {half} ({layers * half:+,})", layers * half, layers * half * 4
-        )
+        yield Reason(f"inv_freq in F32 in {layers} layers of {half} ({layers * half:+,})", layers * half, layers * half * 4)
 
 
 def neox_buffers(built: Built, config: dict[str, Any]) -> Iterator[Reason]:
-    """GPT-NeoX files: a causal mask, its fill value and frequencies in each layer; transformers counted a bool as one bit."""
+    """GPT-NeoX files: mask, fill value and frequencies in each layer; transformers once counted a bool as one bit."""
     if config.get("model_type") != "gpt_neox":
         return
     layers, mask = config["num_hidden_layers"], config["max_position_embeddings"] ** 2

@@ -101,9 +101,7 @@ def build(config: Any, *, architecture: str, dtype: str) -> Built:
     config.architectures = [architecture]
     with torch.device("meta"):
         model = getattr(transformers, architecture)._from_config(config, dtype=getattr(torch, dtype))
-    state = {
-        name: value for name, value in model.state_dict().items() if name not in (model._keys_to_ignore_on_save or ())
-    }
+    state = {name: value for name, value in model.state_dict().items() if name not in (model._keys_to_ignore_on_save or ())}
     parameters = dict(model.named_parameters(remove_duplicate=False))
     buffers = {name: describe(value) for name, value in state.items() if name not in parameters}
     kept = remove_tied_weights_from_state_dict(dict(state), model)
@@ -125,9 +123,7 @@ def describe(tensor: Any) -> Tensor:
 def ties(parameters: dict[str, Any], kept: dict[str, Any]) -> list[list[str]]:
     """Pairs of the name that is not stored and the name that is."""
     names = {id(parameters[name]): name for name in kept if name in parameters}
-    return sorted(
-        [name, names[id(value)]] for name, value in parameters.items() if name not in kept and id(value) in names
-    )
+    return sorted([name, names[id(value)]] for name, value in parameters.items() if name not in kept and id(value) in names)
 
 
 def hub_names(model: Any, state: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from fixture_packing import BLOCK_FP8, Packing, fp8_blocks
 from fixture_rows import Published, Row, hub_total
 
 QWEN3_NEXT: dict[str, Any] = {
-    "hidden_size": 2048, "intermediate_size": 5120, "moe_intermediate_size": 512, "shared_expert_intermediate_size": 512,
+    "hidden_size": 2048, "intermediate_size": 5120, "moe_intermediate_size": 512,
+    "shared_expert_intermediate_size": 512,
     "num_hidden_layers": 48, "num_attention_heads": 16, "num_key_value_heads": 2, "head_dim": 256, "vocab_size": 151936,
     "num_experts": 512, "num_experts_per_tok": 10, "linear_num_value_heads": 32, "linear_num_key_heads": 16,
-    "linear_key_head_dim": 128, "linear_value_head_dim": 128, "linear_conv_kernel_dim": 4, "max_position_embeddings": 262144,
+    "linear_key_head_dim": 128, "linear_value_head_dim": 128, "linear_conv_kernel_dim": 4,
+    "max_position_embeddings": 262144,
 }  # fmt: skip
 MTP_PARTS = {
     "mtp.fc.weight": ("BF16", (2048, 4096)),
@@ -148,7 +150,8 @@ HYBRIDS: dict[str, Row] = {
         architecture="Mamba2ForCausalLM",
         dtype="float32",
         config={
-            "hidden_size": 768, "num_hidden_layers": 24, "vocab_size": 50288, "state_size": 128, "expand": 2, "head_dim": 64,
+            "hidden_size": 768, "num_hidden_layers": 24, "vocab_size": 50288, "state_size": 128, "expand": 2,
+            "head_dim": 64,
             "num_heads": 24, "n_groups": 1, "conv_kernel": 4, "tie_word_embeddings": True,
         },
     ),
@@ -156,7 +159,8 @@ HYBRIDS: dict[str, Row] = {
         model_type="falcon_mamba",
         architecture="FalconMambaForCausalLM",
         config={
-            "hidden_size": 4096, "intermediate_size": 8192, "num_hidden_layers": 64, "vocab_size": 65024, "state_size": 16,
+            "hidden_size": 4096, "intermediate_size": 8192, "num_hidden_layers": 64, "vocab_size": 65024,
+            "state_size": 16,
             "conv_kernel": 4, "time_step_rank": 256, "tie_word_embeddings": False,
         },
     ),
@@ -198,7 +202,10 @@ HYBRIDS: dict[str, Row] = {
         published=hub_total(6939037248),
     ),
     "Qwen/Qwen3-Coder-Next": Row(
-        model_type="qwen3_next", architecture="Qwen3NextForCausalLM", config=QWEN3_NEXT, published=hub_total(79674391296)
+        model_type="qwen3_next",
+        architecture="Qwen3NextForCausalLM",
+        config=QWEN3_NEXT,
+        published=hub_total(79674391296),
     ),
     "Qwen/Qwen3-Next-80B-A3B-Instruct-FP8": Row(
         model_type="qwen3_next",

@@ -11,7 +11,8 @@ QWEN3_5_0_8B: dict[str, Any] = {
     "text_config": {
         "model_type": "qwen3_5_text", "hidden_size": 1024, "intermediate_size": 3584, "num_hidden_layers": 24,
         "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 256, "vocab_size": 248320,
-        "linear_num_key_heads": 16, "linear_num_value_heads": 16, "linear_key_head_dim": 128, "linear_value_head_dim": 128,
+        "linear_num_key_heads": 16, "linear_num_value_heads": 16, "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128,
         "linear_conv_kernel_dim": 4, "full_attention_interval": 4, "max_position_embeddings": 262144,
         "tie_word_embeddings": True,
     },
@@ -74,7 +75,9 @@ MULTIMODAL: dict[str, Row] = {
         dtype="float16",
         plain_config=True,
         config={
-            "text_config": {"model_type": "llama", "vocab_size": 32064, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5},
+            "text_config": {
+                "model_type": "llama", "vocab_size": 32064, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
+            },
             "vision_config": {
                 "model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096, "image_size": 336,
                 "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14, "projection_dim": 768,
@@ -89,7 +92,8 @@ MULTIMODAL: dict[str, Row] = {
         plain_config=True,
         config={
             "hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12,
-            "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 32768, "tie_word_embeddings": True,
+            "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 32768,
+            "tie_word_embeddings": True,
             "vision_config": {"depth": 32, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "hidden_size": 1536},
         },
         published=hub_total(2208985600, of="NAMAA-Space/Qari-OCR-v0.3-VL-2B-Instruct"),
@@ -100,11 +104,13 @@ MULTIMODAL: dict[str, Row] = {
         config={
             "text_config": {
                 "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 40, "num_attention_heads": 32,
-                "num_key_value_heads": 8, "vocab_size": 128256, "cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38],
+                "num_key_value_heads": 8, "vocab_size": 128256,
+                "cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38],
                 "max_position_embeddings": 131072,
             },
             "vision_config": {
-                "hidden_size": 1280, "attention_heads": 16, "num_hidden_layers": 32, "num_global_layers": 8, "image_size": 560,
+                "hidden_size": 1280, "attention_heads": 16, "num_hidden_layers": 32, "num_global_layers": 8,
+                "image_size": 560,
                 "intermediate_layers_indices": [3, 7, 15, 23, 30], "intermediate_size": 5120, "max_num_tiles": 4,
             },
         },
@@ -114,7 +120,9 @@ MULTIMODAL: dict[str, Row] = {
         model_type="qwen3_5",
         architecture="Qwen3_5ForConditionalGeneration",
         config=QWEN3_5_0_8B,
-        copies={"draft layer: a full-attention layer like the last": ("model.language_model.layers.23.", "mtp.layers.0.")},
+        copies={
+            "draft layer: a full-attention layer like the last": ("model.language_model.layers.23.", "mtp.layers.0.")
+        },
         extras={"draft layer: joining parts": QWEN3_5_MTP},
         published=hub_total(873438784),
     ),
@@ -125,7 +133,8 @@ MULTIMODAL: dict[str, Row] = {
             "scale_factor": 4,
             "text_config": {
                 "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
-                "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49280, "max_position_embeddings": 8192,
+                "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49280,
+                "max_position_embeddings": 8192,
             },
             "vision_config": {
                 "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
@@ -145,7 +154,8 @@ MULTIMODAL: dict[str, Row] = {
                 "num_attention_heads": 8, "num_key_value_heads": 1, "vocab_size": 257216,
             },
             "vision_config": {
-                "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304, "num_attention_heads": 16,
+                "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304,
+                "num_attention_heads": 16,
                 "num_hidden_layers": 27, "patch_size": 14, "image_size": 224, "vision_use_head": False,
             },
         },
@@ -156,7 +166,8 @@ MULTIMODAL: dict[str, Row] = {
         architecture="WhisperForConditionalGeneration",
         dtype="float32",
         config={
-            "d_model": 384, "encoder_layers": 4, "decoder_layers": 4, "encoder_attention_heads": 6, "decoder_attention_heads": 6,
+            "d_model": 384, "encoder_layers": 4, "decoder_layers": 4, "encoder_attention_heads": 6,
+            "decoder_attention_heads": 6,
             "encoder_ffn_dim": 1536, "decoder_ffn_dim": 1536, "vocab_size": 51865, "num_mel_bins": 80,
         },
     ),
@@ -171,7 +182,11 @@ MULTIMODAL: dict[str, Row] = {
         },
     ),
     "google/vit-base-patch16-224-in21k": Row(
-        model_type="vit", architecture="ViTModel", dtype="float32", plain_config=True, config={"image_size": 224, "patch_size": 16}
+        model_type="vit",
+        architecture="ViTModel",
+        dtype="float32",
+        plain_config=True,
+        config={"image_size": 224, "patch_size": 16},
     ),
     "openai/clip-vit-base-patch32": Row(
         model_type="clip",

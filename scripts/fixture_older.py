@@ -1,4 +1,4 @@
-"""Rows of the fixture table: older language models, whose files hold masks, position ids and heads the class does not."""
+"""Rows of the fixture table: older language models, whose files hold more than their class: masks, ids, heads."""
 
 from __future__ import annotations
 
@@ -132,10 +132,13 @@ OLDER: dict[str, Row] = {
         architecture="MT5ForConditionalGeneration",
         dtype="float32",
         config={
-            "d_model": 1024, "d_ff": 2816, "num_layers": 24, "num_decoder_layers": 24, "num_heads": 16, "vocab_size": 250112,
+            "d_model": 1024, "d_ff": 2816, "num_layers": 24, "num_decoder_layers": 24, "num_heads": 16,
+            "vocab_size": 250112,
             "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
         },
-        extras={"a head of its own, where this transformers declares it tied": {"lm_head.weight": ("F32", (250112, 1024))}},
+        extras={
+            "a head of its own, where this transformers declares it tied": {"lm_head.weight": ("F32", (250112, 1024))}
+        },
         published=Published(
             params_total=1229581312, source="huggingface/peft@5d602fdbff04 peft_ia3_seq2seq.ipynb:239",
             grade="derived: published all params - trainable",

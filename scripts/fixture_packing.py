@@ -59,9 +59,7 @@ def nvfp4(weights: Tensors) -> Iterator[Change]:
     """Two 4-bit values a byte, an FP8 scale for each 16 values and two scales for the whole weight (modelopt)."""
     packed = beside(weights, "weight", lambda o, i: Tensor("U8", (o, i // 2), packs=2))
     yield Change("weights in NVFP4, two values a byte", weights, packed)
-    yield Change(
-        "NVFP4 group scales", {}, beside(weights, "weight_scale", lambda o, i: Tensor("F8_E4M3", (o, i // 16)))
-    )
+    yield Change("NVFP4 group scales", {}, beside(weights, "weight_scale", lambda o, i: Tensor("F8_E4M3", (o, i // 16))))
     for name in ("weight_scale_2", "input_scale"):
         yield Change(f"NVFP4 {name}", {}, beside(weights, name, lambda o, i: Tensor("F32", ())))
 
@@ -98,9 +96,7 @@ def gptq(*, bias: bool) -> Callable[[Tensors], Iterator[Change]]:
         yield Change("GPTQ group scales", {}, beside(weights, "scales", lambda o, i: Tensor("F16", (i // 128, o))))
         yield Change("GPTQ group indices", {}, beside(weights, "g_idx", lambda o, i: Tensor("I32", (i,))))
         if bias:
-            yield Change(
-                "zero biases that AutoGPTQ writes", {}, beside(weights, "bias", lambda o, i: Tensor("F16", (o,)))
-            )
+            yield Change("zero biases that AutoGPTQ writes", {}, beside(weights, "bias", lambda o, i: Tensor("F16", (o,))))
 
     return pack
 
@@ -125,7 +121,8 @@ def quant_state(outputs: int, inputs: int) -> Tensor:
     """The JSON text, as bytes, that says how to undo NF4; its length depends on the digits in it."""
     text = (
         '{"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": '
-        f'[{outputs}, {inputs}], "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.03125762939453125}}'
+        f'[{outputs}, {inputs}], "nested_blocksize": 256, "nested_dtype": "float32", '
+        '"nested_offset": 0.03125762939453125}'
     )
     return Tensor("U8", (len(text),))
 

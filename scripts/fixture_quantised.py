@@ -1,4 +1,4 @@
-"""Rows of the fixture table: quantised checkpoints, one of each format, with the geometry of the model they come from."""
+"""Rows of the fixture table: quantised checkpoints, at least one of each format."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def llama(packed: Packing, *, dtype: str = "bfloat16", published: Published | No
     )
 
 
-def qwen3(
-    config: dict[str, Any], packed: Packing, published: Published | None, *, stores_tied_head: bool = False
-) -> Row:
+def qwen3(config: dict[str, Any], packed: Packing, published: Published | None, *, stores_tied_head: bool = False) -> Row:
     """A dense Qwen3 in one of the formats."""
     return Row(
         model_type="qwen3",
@@ -105,7 +103,9 @@ QUANTISED: dict[str, Row] = {
             unpacks=True,
         ),
     ),
-    "hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4": llama(Packing(packing.awq, packing.AWQ_CONFIG), dtype="float16"),
+    "hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4": llama(
+        Packing(packing.awq, packing.AWQ_CONFIG), dtype="float16"
+    ),
     "Qwen/Qwen2.5-Coder-7B-Instruct-AWQ": Row(
         model_type="qwen2",
         architecture="Qwen2ForCausalLM",

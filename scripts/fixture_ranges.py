@@ -21,9 +21,7 @@ def fold(tensors: dict[str, Any]) -> dict[str, Any]:
     for name, value in tensors.items():
         groups[NUMBER.sub("{}", name), value].append(tuple(map(int, NUMBER.findall(name))))
     folded = {
-        template.format(*map(write_range, box)): value
-        for (template, value), points in groups.items()
-        for box in boxes(points)
+        template.format(*map(write_range, box)): value for (template, value), points in groups.items() for box in boxes(points)
     }
     return dict(sorted(folded.items()))
 

@@ -16,8 +16,8 @@ class Published:
     """
     Totals somebody published for this checkpoint, and how they counted.
 
-    `ignores` names the tensors they left out; `unpacks` says that they count the values in packed tensors, `counts_ties`
-    that they count a tied head although the file does not have it.
+    `ignores` names the tensors they left out; `unpacks` says that they count the values in packed tensors,
+    `counts_ties` that they count a tied head although the file does not have it.
     """
 
     params_total: int | None = None
@@ -32,7 +32,7 @@ class Published:
 def hub_total(
     total: int, *, of: str = "", ignores: str | None = None, unpacks: bool = False, counts_ties: bool = False
 ) -> Published:
-    """What the Hub's API said, by its own counting of the day, as model lists copied it; `of` names a sister repository."""
+    """What the Hub's API said, by its counting of the day, as model lists copied it; `of` names a sister repository."""
     return Published(
         params_total=total,
         source="Hub API safetensors.total in the model lists of llmfit and its forks" + (f", for {of}" if of else ""),
@@ -48,8 +48,8 @@ class Row:
     """
     One checkpoint.
 
-    `files_from` is the class that wrote it, where config.json names another; `plain_config` keeps config.json to what the
-    row says, as Hub files do that leave out what equals the default of the class.
+    `files_from` is the class that wrote it, where config.json names another; `plain_config` keeps config.json to what
+    the row says, as Hub files do that leave out what equals the default of the class.
     """
 
     model_type: str

@@ -38,7 +38,8 @@ DENSE: dict[str, Row] = {
         model_type="llama",
         architecture="LlamaForCausalLM",
         config=LLAMA_8B
-        | {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "head_dim": 64, "tie_word_embeddings": True}
+        | {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "head_dim": 64}
+        | {"tie_word_embeddings": True}
         | {"rope_parameters": LLAMA_8B["rope_parameters"] | {"factor": 32.0}},
         published=hub_total(1235814400),
     ),
@@ -57,7 +58,8 @@ DENSE: dict[str, Row] = {
         architecture="Qwen2ForCausalLM",
         config={
             "hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12,
-            "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 131072, "tie_word_embeddings": True,
+            "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 131072,
+            "tie_word_embeddings": True,
         },
         published=hub_total(1543714304),
     ),
@@ -111,7 +113,8 @@ DENSE: dict[str, Row] = {
         dtype="float16",
         config={
             "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 32, "num_attention_heads": 32,
-            "num_key_value_heads": 32, "vocab_size": 51200, "max_position_embeddings": 2048, "partial_rotary_factor": 0.4,
+            "num_key_value_heads": 32, "vocab_size": 51200, "max_position_embeddings": 2048,
+            "partial_rotary_factor": 0.4,
         },
     ),
     "allenai/OLMo-2-1124-7B": Row(
@@ -157,7 +160,8 @@ DENSE: dict[str, Row] = {
         architecture="SmolLM3ForCausalLM",
         config={
             "hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36, "num_attention_heads": 16,
-            "num_key_value_heads": 4, "vocab_size": 128256, "max_position_embeddings": 65536, "no_rope_layer_interval": 4,
+            "num_key_value_heads": 4, "vocab_size": 128256, "max_position_embeddings": 65536,
+            "no_rope_layer_interval": 4,
             "tie_word_embeddings": True,
         },
         published=hub_total(3075098624),

@@ -141,9 +141,7 @@ def declared_defaults(cls: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in found.items()
-        if (name in KEPT or not NOISE.search(name))
-        and not name.startswith("_")
-        and (name not in base or base[name] != value)
+        if (name in KEPT or not NOISE.search(name)) and not name.startswith("_") and (name not in base or base[name] != value)
     }
 
 
@@ -231,13 +229,8 @@ def attribute(config: Any, name: str) -> Any:
 
 def find_rule(cls: Any, instance: Any, name: str) -> str | None:
     """The rule among DERIVATIONS that still gives the class's value after the sizes are changed."""
-    sizes = {
-        key: attribute(instance, key)
-        for key in ("num_attention_heads", "hidden_size", "num_hidden_layers", "num_layers")
-    }
-    changed = {
-        key: value * factor for (key, value), factor in zip(sizes.items(), (2, 10, 3, 5)) if isinstance(value, int)
-    }
+    sizes = {key: attribute(instance, key) for key in ("num_attention_heads", "hidden_size", "num_hidden_layers", "num_layers")}
+    changed = {key: value * factor for (key, value), factor in zip(sizes.items(), (2, 10, 3, 5), strict=True) if isinstance(value, int)}
     try:
         other = cls(**changed)
     except Exception:  # a class that refuses changed sizes keeps its value as a constant
@@ -270,9 +263,7 @@ def find_cycle(cls: Any, name: str) -> dict[str, Any] | None:
 
 def fits(lists: list[list[Any]], pattern: list[Any], fixed: int) -> bool:
     repeats = all(
-        value == pattern[index % len(pattern)]
-        for layers in lists
-        for index, value in enumerate(layers[: len(layers) - fixed])
+        value == pattern[index % len(pattern)] for layers in lists for index, value in enumerate(layers[: len(layers) - fixed])
     )
     return repeats and (not fixed or len({layers[-1] for layers in lists}) == 1)
 

@@ -83,10 +83,7 @@ def text_parts() -> set[str]:
 
     types = json.loads((TABLE.parent / "defaults.json").read_bytes())["types"]
     return {
-        part[0]
-        for entry in types.values()
-        for name, part in entry.get("parts", {}).items()
-        if name in TEXT_PARTS and part[0]
+        part[0] for entry in types.values() for name, part in entry.get("parts", {}).items() if name in TEXT_PARTS and part[0]
     }
 
 
@@ -97,9 +94,7 @@ def writes(cls: Any) -> bool:
 def model_classes(module: Any) -> list[Any]:
     from transformers import PreTrainedModel
 
-    classes = (
-        value for value in vars(module).values() if isinstance(value, type) and issubclass(value, PreTrainedModel)
-    )
+    classes = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, PreTrainedModel))
     return [cls for cls in classes if cls.__module__ == module.__name__]
 
 

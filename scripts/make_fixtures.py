@@ -56,9 +56,7 @@ def write(name: str, row: Row, directory: Path) -> int:
     ]
     contents = {
         "config.json": (json.dumps(config, indent=2, sort_keys=True) + "\n").encode(),
-        "headers.json.gz": gzip.compress(
-            pack_headers(split(tensors, row.shard_bytes), built), compresslevel=9, mtime=0
-        ),
+        "headers.json.gz": gzip.compress(pack_headers(split(tensors, row.shard_bytes), built), compresslevel=9, mtime=0),
         "expected.json": (json.dumps(expect(name, row, built, tensors, notes), indent=2) + "\n").encode(),
     }
     directory.mkdir(parents=True, exist_ok=True)
@@ -73,9 +71,7 @@ def other_class(source: Built, built: Built) -> list[dict[str, Any]]:
         return []
     elements = source.unique_parameters - built.unique_parameters
     num_bytes = source.parameter_bytes - built.parameter_bytes
-    return [
-        {"reason": f"heads of {source.architecture}, which wrote the file", "elements": elements, "bytes": num_bytes}
-    ]
+    return [{"reason": f"heads of {source.architecture}, which wrote the file", "elements": elements, "bytes": num_bytes}]
 
 
 def write_config(row: Row) -> dict[str, Any]:
@@ -112,8 +108,7 @@ def natural(name: str) -> list[tuple[bool, int, str]]:
 def pack_headers(files: dict[str, Tensors], built: Built) -> bytes:
     """The JSON of headers.json.gz: every file's tensors, and the index's metadata where there are several files."""
     folded = {
-        file: fold({name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()})
-        for file, tensors in files.items()
+        file: fold({name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}) for file, tensors in files.items()
     }
     total = sum(weigh(tensors.values()) for tensors in files.values())
     metadata = {"total_parameters": built.unique_parameters, "total_size": total} if len(files) > 1 else None

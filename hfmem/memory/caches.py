@@ -89,9 +89,7 @@ def term(mixer: Mixer, usage: Usage, dtypes: CacheDtypes) -> str:
 
 def compressed_elements(mixer: Mixer, usage: Usage) -> int:
     one = Usage(batch=1, tokens=usage.tokens, prompt_tokens=usage.prompt_tokens)
-    return (
-        mixer.cache_bytes(one, CacheDtypes(kv_bits=8, model_bytes=1)) if isinstance(mixer, CompressedAttention) else 0
-    )
+    return mixer.cache_bytes(one, CacheDtypes(kv_bits=8, model_bytes=1)) if isinstance(mixer, CompressedAttention) else 0
 
 
 def cache_note(model: ModelSpec, stack: Stack, dtypes: CacheDtypes, dtype_reason: str) -> str:
@@ -99,10 +97,7 @@ def cache_note(model: ModelSpec, stack: Stack, dtypes: CacheDtypes, dtype_reason
     if not model.writes_tokens:
         return "an encoder keeps no cache"
     windows = Counter(
-        mixer.window
-        for layer in stack.layers
-        for mixer in layer.mixers
-        if isinstance(mixer, Attention) and mixer.window
+        mixer.window for layer in stack.layers for mixer in layer.mixers if isinstance(mixer, Attention) and mixer.window
     )
     parts = [f"window {window:,} on {count} of {len(stack.layers)} layers" for window, count in windows.items()]
     sharing = sum(layer.kind == "shared" for layer in stack.layers)

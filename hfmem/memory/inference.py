@@ -41,9 +41,7 @@ class Setting:
     @property
     def usage(self) -> Usage:
         """All of the context seen, the last token of it decoded."""
-        return Usage(
-            batch=self.batch, tokens=self.context, prompt_tokens=self.context - 1, encoder_tokens=self.encoder_tokens
-        )
+        return Usage(batch=self.batch, tokens=self.context, prompt_tokens=self.context - 1, encoder_tokens=self.encoder_tokens)
 
 
 def settle(model: ModelSpec, weights: Weights | None, workload: Inference) -> Setting:
@@ -94,9 +92,7 @@ def weights_item(checkpoint: Checkpoint, weights: Weights | None, setting: Setti
         size = checkpoint.stored_bytes
         if size is None:
             return Item(name="weights", num_bytes=None, basis="measured", note="unknown: there are no weight files")
-        return Item(
-            name="weights", num_bytes=size, basis="measured", formula="sum of file sizes", note="not opened: pickled"
-        )
+        return Item(name="weights", num_bytes=size, basis="measured", formula="sum of file sizes", note="not opened: pickled")
     files = sum(len(part.files) for part in checkpoint.parts())
     if setting.weights_dtype:
         size = bytes_as(weights, setting.weights_dtype)
@@ -133,13 +129,11 @@ def runtime_item() -> Item:
 def transients(model: ModelSpec, setting: Setting, tokens: dict[str, int]) -> Iterator[Item]:
     """Activations of the widest layer, and the logits of the last token."""
     if not model.stacks:
-        yield Item(
-            name="activations", num_bytes=None, basis="modelled", note="unknown: config.json describes no layers"
-        )
+        yield Item(name="activations", num_bytes=None, basis="modelled", note="unknown: config.json describes no layers")
         return
-    size = forward_bytes(model.stacks, tokens, setting.dtypes.model_bytes)
+    alive, element = sum(tokens.values()), setting.dtypes.model_bytes
+    size = forward_bytes(model.stacks, tokens, element)
     low, high = ranged(size)
-    alive = sum(tokens.values())
     note = "widest layer of eager or SDPA code, no gradients"
     if any(stack.role in ("vision", "audio") for stack in model.stacks):
         note += "; text alone, no image or audio"
@@ -149,15 +143,13 @@ def transients(model: ModelSpec, setting: Setting, tokens: dict[str, int]) -> It
         low_bytes=low,
         high_bytes=high,
         basis="modelled",
-        formula=f"{alive:,} tokens × {size // max(1, alive * setting.dtypes.model_bytes):,} elements × {setting.dtypes.model_bytes} B",
+        formula=f"{alive:,} tokens × {size // max(1, alive * element):,} elements × {element} B",
         note=note,
     )
     if model.vocab_size and model.writes_tokens:
         scores = logits_bytes(setting.batch, 1, model.vocab_size, setting.model_dtype)
         formula = f"{setting.batch} × 1 token × {model.vocab_size:,} × ({setting.dtypes.model_bytes} + 4 B)"
-        yield Item(
-            name="logits", num_bytes=scores, basis="derived", formula=formula, note="the last token alone is scored"
-        )
+        yield Item(name="logits", num_bytes=scores, basis="derived", formula=formula, note="the last token alone is scored")
 
 
 def extra(model: ModelSpec, setting: Setting) -> Iterator[Item]:
@@ -177,9 +169,7 @@ def extra(model: ModelSpec, setting: Setting) -> Iterator[Item]:
 def setting_notes(model: ModelSpec, weights: Weights | None, setting: Setting) -> Iterator[Note]:
     """Answers a user should know were given for them."""
     if model.dtype not in FLOATS and (weights is None or weights.main_float is None):
-        yield Note(
-            code="assumed-dtype", message="config.json names no dtype and no header shows one: bfloat16 is assumed"
-        )
+        yield Note(code="assumed-dtype", message="config.json names no dtype and no header shows one: bfloat16 is assumed")
     limit = model.max_position_embeddings
     if limit and setting.context > limit:
         yield Note(

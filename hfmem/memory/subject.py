@@ -37,9 +37,7 @@ def describe(origin: Origin, spec: ModelSpec, checkpoint: Checkpoint, notes: tup
 def spec_notes(spec: ModelSpec) -> Iterator[Note]:
     if not spec.is_native and spec.model_type:
         how = f"as {spec.read_as}" if spec.read_as else "from its fields alone"
-        yield Note(
-            code="not-in-transformers", message=f"transformers has no model type {spec.model_type!r}: read {how}"
-        )
+        yield Note(code="not-in-transformers", message=f"transformers has no model type {spec.model_type!r}: read {how}")
     if spec.runs_remote_code:
         yield Note(code="custom-code", message="config.json names custom code (auto_map); it was not run")
     for unknown in spec.unknowns:

@@ -101,13 +101,7 @@ def split(part: Checkpoint, spec: ModelSpec) -> Iterator[Portion]:
         if drafted:
             yield Portion(group=group, role="draft", elements=0, reason="draft layers", count=drafted, is_loaded=False)
         if group.count > drafted:
-            reason = (
-                "tied weights stored again"
-                if group.pattern in duplicates
-                else "not used by the class"
-                if dropped
-                else None
-            )
+            reason = "tied weights stored again" if group.pattern in duplicates else "not used by the class" if dropped else None
             yield portion(group, group.count - drafted, names, spec, reason)
 
 
@@ -119,9 +113,7 @@ def anchored(pattern: str) -> re.Pattern[str]:
 def portion(group: TensorGroup, count: int, names: set[str], spec: ModelSpec, dropped: str | None) -> Portion:
     role = role_of(group.pattern)
     if dropped or role == "draft":
-        return Portion(
-            group=group, role=role, elements=0, reason=dropped or "draft layers", count=count, is_loaded=False
-        )
+        return Portion(group=group, role=role, elements=0, reason=dropped or "draft layers", count=count, is_loaded=False)
     stored = count * group.tensor_elements
     elements, reason = parameters(group, stored, names, spec)
     return Portion(group=group, role=role, elements=elements, reason=reason, count=count)
@@ -178,9 +170,7 @@ def fraction(last: str, width: int, group: TensorGroup, names: set[str], stem: s
         return 8, group.shape[-1] if len(group.shape) == 3 else 1
     if group.dtype == "I8":
         return 1, 1
-    default = (
-        4 if any(stem + name in names for name in ("weight.absmax", "weight_scale_2", "weight.quant_map")) else width
-    )
+    default = 4 if any(stem + name in names for name in ("weight.absmax", "weight_scale_2", "weight.quant_map")) else width
     bits = (spec.quantization.bits if spec.quantization else None) or default
     return (width, 4 if f"{stem}weight.absmax" in names or f"{stem}weight_scale_2" in names else bits)
 
@@ -225,11 +215,7 @@ def tied_duplicates(groups: Sequence[TensorGroup], spec: ModelSpec, tied: Mappin
 def tied_sources(groups: Iterable[TensorGroup], tied: Mapping[str, str]) -> dict[str, TensorGroup]:
     """The tensors that tied ones are: the class's own, else any word embedding."""
     ends = tuple({".".join(str(name).split(".")[-2:]) for name in tied.values()})
-    named = {
-        group.pattern: group
-        for group in groups
-        if ends and group.pattern.endswith(ends) and not HEAD.search(group.pattern)
-    }
+    named = {group.pattern: group for group in groups if ends and group.pattern.endswith(ends) and not HEAD.search(group.pattern)}
     return named or {group.pattern: group for group in groups if EMBEDDING.search(group.pattern)}
 
 

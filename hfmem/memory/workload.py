@@ -32,9 +32,7 @@ class Inference:
             if value is not None and not 1 <= value <= MAX_TOKENS:
                 raise UsageError(f"--{name} is {value}; it should be from 1 to 2^40", code="bad-workload")
         if self.engine != "transformers":
-            raise UsageError(
-                f"--engine {self.engine!r} is not known", code="bad-workload", hint="engines: transformers"
-            )
+            raise UsageError(f"--engine {self.engine!r} is not known", code="bad-workload", hint="engines: transformers")
         named_dtype("weights-dtype", self.weights_dtype, WHAT_IF)
         named_dtype("kv-dtype", self.kv_dtype, KV_BITS)
 
@@ -45,7 +43,5 @@ def named_dtype(option: str, text: str | None, known: dict[str, tuple[float, int
         return None
     name = SPELLINGS.get(text.lower(), text.lower())
     if name not in known:
-        raise UsageError(
-            f"--{option} {text!r} is not known", code="bad-dtype", hint=f"one of: auto, {', '.join(known)}"
-        )
+        raise UsageError(f"--{option} {text!r} is not known", code="bad-dtype", hint=f"one of: auto, {', '.join(known)}")
     return name

@@ -129,11 +129,7 @@ def is_text(group: TensorGroup, model: ModelSpec) -> bool:
 
 def depth(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
     """The highest layer number of the attention tensors + 1; draft layers may follow."""
-    counted = [
-        group
-        for group in groups
-        if re.match(r"(model\.|transformer\.|language_model\.)*(layers|h)\.\*\.", group.pattern)
-    ]
+    counted = [group for group in groups if re.match(r"(model\.|transformer\.|language_model\.)*(layers|h)\.\*\.", group.pattern)]
     highest = max((layer for group in counted for layer in group.layers), default=-1)
     expected = model.num_layers or 0
     if 0 <= highest < expected - 1 and len(counted) > 1:

@@ -178,9 +178,7 @@ class Config:
 
     def parts(self) -> Iterator[str]:
         """Names of the nested configurations the file or the class has."""
-        yield from dict.fromkeys(
-            [*self.entry.get("parts", {}), *(k for k, v in self.raw.items() if isinstance(v, Mapping))]
-        )
+        yield from dict.fromkeys([*self.entry.get("parts", {}), *(k for k, v in self.raw.items() if isinstance(v, Mapping))])
 
 
 def known_type(raw: Mapping[str, Any], expected: str) -> str:
@@ -211,9 +209,7 @@ def whole(name: str, value: Any, minimum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"config.json: {name} should be a whole number, found {shown(value)}", code="bad-field")
     if not minimum <= value <= LARGEST:
-        raise ConfigError(
-            f"config.json: {name} should be from {minimum} to 2^40, found {shown(value)}", code="bad-field"
-        )
+        raise ConfigError(f"config.json: {name} should be from {minimum} to 2^40, found {shown(value)}", code="bad-field")
     return value
 
 

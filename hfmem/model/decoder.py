@@ -32,9 +32,7 @@ def with_blocks(text: Config, layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The same layers with the feed-forward block that follows each. Raises `ConfigError` for a width it cannot read."""
     own_blocks = any(layer.kind in ATTENTION_FREE for layer in layers)
     step = family_of(text.model_type).layers_per_block
-    return tuple(
-        replace(layer, ffn=read_ffn(text.at(i // step), layer.kind, own_blocks)) for i, layer in enumerate(layers)
-    )
+    return tuple(replace(layer, ffn=read_ffn(text.at(i // step), layer.kind, own_blocks)) for i, layer in enumerate(layers))
 
 
 def read_mixers(config: Config, kind: str, family: Family, has_cross: bool) -> tuple[Mixer, ...]:

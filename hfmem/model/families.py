@@ -157,12 +157,8 @@ FAMILIES: Mapping[str, Family] = {
     "mamba2": Family(attention=m.mamba2, kinds=linear(m.mamba2)),
     "jamba": MAMBA,
     **dict.fromkeys(("bamba", "granitemoehybrid", "nemotron_h"), MAMBA2),
-    "falcon_h1": Family(
-        attention=m.attention, kinds=dict.fromkeys(("hybrid", "full_attention"), (m.attention, m.mamba2))
-    ),
-    "zamba": Family(
-        kinds={"hybrid": (s.double_width_attention, m.mamba1), **linear(m.mamba1)}, readers=(zamba_hybrids,)
-    ),
+    "falcon_h1": Family(attention=m.attention, kinds=dict.fromkeys(("hybrid", "full_attention"), (m.attention, m.mamba2))),
+    "zamba": Family(kinds={"hybrid": (s.double_width_attention, m.mamba1), **linear(m.mamba1)}, readers=(zamba_hybrids,)),
     "zamba2": Family(kinds={"hybrid": (s.double_width_attention, m.mamba2), **linear(m.mamba2)}),
     # code outside transformers
     "chatglm": Family(attention=m.grouped_attention),

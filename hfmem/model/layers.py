@@ -77,9 +77,7 @@ def spelled(pattern: object) -> list[str] | None:
         return None
     unknown = sorted(set(pattern) - set(PATTERN_LETTERS))
     if unknown:
-        raise ConfigError(
-            f"config.json: unknown layer letter {unknown[0]!r} in {shown(pattern)}", code="unknown-layer-kind"
-        )
+        raise ConfigError(f"config.json: unknown layer letter {unknown[0]!r} in {shown(pattern)}", code="unknown-layer-kind")
     return [PATTERN_LETTERS[letter] for letter in pattern]
 
 
@@ -144,7 +142,7 @@ def cycled(config: Config) -> list[str] | None:
     if row is None:
         return None
     kinds = [row["pattern"][i % len(row["pattern"])] for i in layers(config)]
-    return kinds[:-1] + [row["last"]] if kinds and "last" in row else kinds
+    return [*kinds[:-1], row["last"]] if kinds and "last" in row else kinds
 
 
 def written_out(config: Config) -> list[str] | None:
@@ -158,11 +156,7 @@ def written_out(config: Config) -> list[str] | None:
 def uniform(config: Config) -> list[str] | None:
     """No list at all: every layer slides, is chunked, or sees everything, by the fields that are set."""
     count = config.integer("num_hidden_layers")
-    return (
-        [own_kind(config.at(i)) for i in range(count)]
-        if config.raw.get("per_layer_config")
-        else [own_kind(config)] * count
-    )
+    return [own_kind(config.at(i)) for i in range(count)] if config.raw.get("per_layer_config") else [own_kind(config)] * count
 
 
 def own_kind(config: Config) -> str:

@@ -58,7 +58,7 @@ def last_backwards(config: Config) -> list[str] | None:
 def quarter_or_last(config: Config) -> list[str] | None:
     """olmo_hybrid: every fourth layer attends, and the last one if none would."""
     kinds = listed(config) or [LINEAR if (i + 1) % 4 else FULL for i in layers(config)]
-    return kinds if FULL in kinds or config.has("layer_types") else kinds[:-1] + [FULL]
+    return kinds if FULL in kinds or config.has("layer_types") else [*kinds[:-1], FULL]
 
 
 def kda_every_fourth(config: Config) -> list[str] | None:

@@ -143,10 +143,7 @@ def indexer_modes(config: Config) -> list[str] | None:
         return ["full" if i == 0 or (i - 1) % 4 == 0 else "shared" for i in range(config.integer("num_hidden_layers"))]
     if config.value("index_topk_freq") is not None:
         freq, offset = config.integer("index_topk_freq"), config.integer("index_skip_topk_offset", default=2, minimum=0)
-        return [
-            "full" if max(i - offset + 1, 0) % freq == 0 else "shared"
-            for i in range(config.integer("num_hidden_layers"))
-        ]
+        return ["full" if max(i - offset + 1, 0) % freq == 0 else "shared" for i in range(config.integer("num_hidden_layers"))]
     return None
 
 
@@ -230,9 +227,7 @@ def expanded(config: Config) -> int:
 
 def first(config: Config, *names: str) -> int:
     """The first of several fields that has a value; the last one's absence is the error."""
-    return next((config.integer(name) for name in names if config.value(name) is not None), 0) or config.integer(
-        names[-1]
-    )
+    return next((config.integer(name) for name in names if config.value(name) is not None), 0) or config.integer(names[-1])
 
 
 def short_conv(config: Config, kind: str) -> Mixer:

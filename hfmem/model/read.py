@@ -100,9 +100,7 @@ def read_dtype(config: Config, text: Config) -> str | None:
         return None
     name = DTYPES.get(str(said).removeprefix("torch."))
     if name is None:
-        raise ConfigError(
-            f"config.json: dtype is {str(said)[:40]!r}, which is no floating-point dtype", code="unknown-dtype"
-        )
+        raise ConfigError(f"config.json: dtype is {str(said)[:40]!r}, which is no floating-point dtype", code="unknown-dtype")
     return name
 
 

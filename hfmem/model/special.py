@@ -38,7 +38,7 @@ def block_indexer(config: Config, kind: str) -> Mixer:
     """qwen4_exp: indexer keys of several heads; the first such layer also keeps three rows of positions."""
     width = config.integer("indexer_kv_heads", default=1) * config.integer("indexer_head_dim")
     kinds = config.value("layer_types") or []
-    is_first = config.layer is not None and kind not in [k for k in kinds[: config.layer]]
+    is_first = config.layer is not None and kind not in kinds[: config.layer]
     return IndexerKeys(key_dim=width, position_rows=3 if is_first else 0)
 
 
@@ -49,9 +49,7 @@ def per_layer_embedding_state(config: Config, kind: str) -> Mixer | None:
         return None
     ngram = config.integer("ngram_size")
     width = config.integer("hc_count", default=1) * config.integer("hidden_size")
-    return RecurrentState(
-        model_elements=width * (config.integer("ple_conv_kernel_size") - 1) * ngram, int64_elements=ngram - 1
-    )
+    return RecurrentState(model_elements=width * (config.integer("ple_conv_kernel_size") - 1) * ngram, int64_elements=ngram - 1)
 
 
 def float32_indexer(config: Config, kind: str) -> Mixer:

@@ -37,9 +37,7 @@ def decoder_half(config: Config) -> Config:
             )
             changes[config.entry.get("names", {}).get(name, name)] = value
     if config.value("num_decoder_layers") is not None:
-        changes[config.entry.get("names", {}).get("num_hidden_layers", "num_hidden_layers")] = config.value(
-            "num_decoder_layers"
-        )
+        changes[config.entry.get("names", {}).get("num_hidden_layers", "num_hidden_layers")] = config.value("num_decoder_layers")
     return config.overlay(changes)
 
 

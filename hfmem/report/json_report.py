@@ -70,9 +70,7 @@ def weights_dict(weights: Weights | None) -> dict[str, Any] | None:
     return {
         "by_role": dict(weights.by_role),
         "by_dtype": dict(weights.by_dtype),
-        "differences": [
-            {"reason": row.reason, "elements": row.elements, "bytes": row.num_bytes} for row in weights.differences
-        ],
+        "differences": [{"reason": row.reason, "elements": row.elements, "bytes": row.num_bytes} for row in weights.differences],
     }
 
 

@@ -19,7 +19,8 @@ def heading(estimate: Estimate) -> Iterator[str]:
     setting = estimate.resolved
     yield f"### {markdown(estimate.origin.reference)}"
     yield ""
-    yield f"Inference with {setting['engine']}, batch {setting['batch']}, context {setting['context']:,}; peak is {estimate.peak.name}."
+    asked = f"Inference with {setting['engine']}, batch {setting['batch']}, context {setting['context']:,}"
+    yield f"{asked}; peak is {estimate.peak.name}."
     yield ""
 
 

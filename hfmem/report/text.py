@@ -33,9 +33,7 @@ def title(estimate: Estimate) -> Iterator[str]:
     if estimate.weights:
         what.append(f"{count(estimate.weights.num_parameters)} parameters")
     if model.quantization:
-        what.append(
-            f"{model.quantization.method}" + (f" {model.quantization.bits}-bit" if model.quantization.bits else "")
-        )
+        what.append(f"{model.quantization.method}" + (f" {model.quantization.bits}-bit" if model.quantization.bits else ""))
     setting = estimate.resolved
     asked = f"inference with {setting['engine']}, batch {setting['batch']}, context {setting['context']:,}"
     yield terminal(" · ".join([f"{origin.reference} {where}".strip(), *what, asked]))

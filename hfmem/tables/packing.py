@@ -20,7 +20,13 @@ PACKED: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 # Last parts that belong to a packed or scaled weight beside them and are no parameters of the model.
 AUXILIARY = frozenset(
-    ["qzeros", "scales", "zeros", "g_idx", "weight_scale", "weight_scale_inv", "weight_scale_2", "weight_scales", "input_scale", "weight_zero_point", "weight_shape", "weight_global_scale", "input_global_scale", "absmax", "quant_map", "nested_absmax", "nested_quant_map", "SCB", "weight_format", "k_scale", "v_scale", "q_scale", "kv_scale", "zero_point", "scale_inv", "output_scale", "codebooks", "_scale", "_zero_point", "_shift", "quant_state.bitsandbytes__nf4", "quant_state.bitsandbytes__fp4", "input_zero_point", "smooth_scale", "act_scale"]
+    (
+        "qzeros scales zeros g_idx weight_scale weight_scale_inv weight_scale_2 weight_scales input_scale "
+        "weight_zero_point weight_shape weight_global_scale input_global_scale absmax quant_map nested_absmax "
+        "nested_quant_map SCB weight_format k_scale v_scale q_scale kv_scale zero_point scale_inv output_scale "
+        "codebooks _scale _zero_point _shift quant_state.bitsandbytes__nf4 quant_state.bitsandbytes__fp4 "
+        "input_zero_point smooth_scale act_scale"
+    ).split()
 )
 # These are auxiliary only beside a weight of the same module, for other modules may use the words for parameters.
 AUXILIARY_BESIDE_WEIGHT = frozenset(("biases", "scale", "meta", "bias_scale"))

@@ -45,8 +45,14 @@ RECURRENT_FIELDS = (
 
 # Feed-forward blocks of two matrices; every other decoder gates its input with a third.
 PLAIN_FFN = frozenset(
-    ["gpt2", "gpt-sw3", "gpt_neo", "gpt_neox", "gpt_neox_japanese", "gptj", "gpt_bigcode", "codegen", "bloom", "opt", "mpt", "falcon", "phi", "starcoder2", "persimmon", "fuyu", "bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "albert", "bart", "mbart", "marian", "pegasus", "blenderbot", "whisper", "t5", "mt5", "biogpt", "xglm", "m2m_100", "nllb-moe", "openai-gpt", "xlm", "flaubert", "ctrl", "imagegpt", "nemotron", "nemotron_h", "rwkv", "qwen", "moss", "cpmant", "musicgen_decoder", "speech_to_text", "trocr", "arcee", "vit", "clip_vision_model", "siglip_vision_model", "jais2"]
-) - {"qwen"}
+    (
+        "gpt2 gpt-sw3 gpt_neo gpt_neox gpt_neox_japanese gptj gpt_bigcode codegen bloom opt mpt falcon phi starcoder2 "
+        "persimmon fuyu bert roberta xlm-roberta camembert electra distilbert albert bart mbart marian pegasus "
+        "blenderbot whisper t5 mt5 biogpt xglm m2m_100 nllb-moe openai-gpt xlm flaubert ctrl imagegpt nemotron "
+        "nemotron_h rwkv moss cpmant musicgen_decoder speech_to_text trocr arcee vit clip_vision_model "
+        "siglip_vision_model jais2"
+    ).split()
+)
 
 # Types whose class declares `is_decoder: false` by default and writes tokens all the same; the BERT-likes do not.
 DECODERS_WHATEVER_DECLARED = frozenset(
