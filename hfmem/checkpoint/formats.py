@@ -86,9 +86,7 @@ def missing_numbers(files: Iterable[str]) -> list[str]:
         return []
     first, numbers = known[0], {int(match["number"]) for match in known}
     width, count = len(first["number"]), int(first["count"])
-    names = (
-        f"{first['stem']}-{number:0{width}d}-of-{first['count']}.{first['ending']}" for number in range(1, count + 1)
-    )
+    names = (f"{first['stem']}-{number:0{width}d}-of-{first['count']}.{first['ending']}" for number in range(1, count + 1))
     return [name for number, name in enumerate(names, start=1) if number not in numbers] if count <= 10_000 else []
 
 

@@ -19,7 +19,7 @@ from hfmem.errors import HeaderError
 PREFIX_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
 LARGEST = 2**63
-MINUS_ZERO = re.compile(rb'"shape"\s*:\s*\[[^\]]*-0\s*[,\]]')
+MINUS_ZERO = re.compile(rb'"(?:shape|data_offsets)"\s*:\s*\[[^\]]*-0\s*[,\]]')
 MAGIC: dict[bytes, tuple[str, str]] = {
     b"version ": ("lfs-pointer", "a Git LFS pointer; run `git lfs pull` or download the file again"),
     b"PK\x03\x04": ("not-safetensors", "a zip archive, probably a PyTorch .bin"),
@@ -70,7 +70,7 @@ def parse_header(text: bytes, file: str, file_bytes: int | None = None) -> Heade
     Raises `HeaderError`; a dtype the format does not know is kept by its bytes.
     """
     if MINUS_ZERO.search(text):
-        raise HeaderError(f"{file} has the dimension -0", code="bad-dim")
+        raise HeaderError(f"{file} has a dimension or offset of -0", code="bad-dim")
     content = parse_object(text, f"the header of {file}", HeaderError, strict=True)
     data_bytes = None if file_bytes is None else file_bytes - PREFIX_BYTES - len(text)
     return read_entries(content, file, data_bytes)

@@ -39,7 +39,7 @@ def decode(data: bytes, file: str, error: ErrorType, *, strict: bool) -> str:
 
 def refuse_surrogates(text: str, file: str, error: ErrorType) -> None:
     try:
-        json.loads(text, strict=False).__repr__().encode()
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
     except (UnicodeEncodeError, ValueError, RecursionError) as cause:
         raise error(f"{file} has an escape that is half a character", code="bad-json") from cause
 
@@ -51,9 +51,7 @@ def loads(text: str, file: str, error: ErrorType, *, strict: bool) -> Any:
     except RecursionError as cause:
         raise error(f"{file} nests deeper than {MAX_NESTING} levels", code="too-deep") from cause
     except json.JSONDecodeError as cause:
-        raise error(
-            f"{file} is not JSON: {cause.msg} at byte {cause.pos}", code="bad-json", hint=html_hint(text)
-        ) from cause
+        raise error(f"{file} is not JSON: {cause.msg} at byte {cause.pos}", code="bad-json", hint=html_hint(text)) from cause
     except ValueError as cause:
         digits = sys.get_int_max_str_digits()
         raise error(f"{file} has a number of more than {digits} digits", code="number-too-large") from cause

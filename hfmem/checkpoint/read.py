@@ -59,9 +59,7 @@ def read_folder(source: Source, files: Mapping[str, int | None], name: str) -> C
     return Checkpoint(format="none", component=name or None)
 
 
-def read_safetensors(
-    source: Source, own: Mapping[str, int | None], choice: Choice, prefix: str, name: str
-) -> Checkpoint:
+def read_safetensors(source: Source, own: Mapping[str, int | None], choice: Choice, prefix: str, name: str) -> Checkpoint:
     remarks = skipped(choice)
     declared: list[Declared] = []
     if choice.index:
@@ -112,9 +110,7 @@ def read_pipeline(source: Source, files: Mapping[str, int | None]) -> Checkpoint
     """A diffusers pipeline: every component that model_index.json names and that has weights."""
     index = parse_object(source.read(DIFFUSERS, limit=MAX_CONFIG_BYTES), DIFFUSERS, ShardIndexError, strict=False)
     names = [name for name, value in index.items() if isinstance(value, list) and value and value[0] is not None]
-    components = [
-        read_folder(source, files, name) for name in names if any(file.startswith(f"{name}/") for file in files)
-    ]
+    components = [read_folder(source, files, name) for name in names if any(file.startswith(f"{name}/") for file in files)]
     return Checkpoint(format="diffusers", components=tuple(part for part in components if part.format != "none"))
 
 
@@ -161,8 +157,7 @@ def refuse_gaps(files: tuple[str, ...]) -> None:
     missing = missing_numbers(files)
     if missing:
         raise ShardIndexError(
-            f"shards are missing: {', '.join(missing[:3])}"
-            + (f" and {len(missing) - 3} more" if len(missing) > 3 else ""),
+            f"shards are missing: {', '.join(missing[:3])}" + (f" and {len(missing) - 3} more" if len(missing) > 3 else ""),
             code="missing-shard",
             hint="the download is incomplete: run `hf download` again",
         )

@@ -26,9 +26,7 @@ class Collected:
     unknown_dtypes: set[str] = field(default_factory=set)
 
 
-def read_sharded(
-    source: Source, index_name: str, prefix: str = ""
-) -> tuple[tuple[TensorGroup, ...], ShardIndex, list[Remark]]:
+def read_sharded(source: Source, index_name: str, prefix: str = "") -> tuple[tuple[TensorGroup, ...], ShardIndex, list[Remark]]:
     """Every tensor of the shards an index names. Raises `ShardIndexError`, `HeaderError`."""
     index = parse_index(source.read(prefix + index_name, limit=MAX_INDEX_BYTES), index_name)
     if len(index.shards) > MAX_SHARDS:
@@ -42,9 +40,7 @@ def read_sharded(
     return tuple(collected.grouping.groups()), index, remarks(collected, index_name)
 
 
-def read_combined(
-    source: Source, index_name: str, reply: bytes
-) -> tuple[tuple[TensorGroup, ...], list[Declared], list[Remark]]:
+def read_combined(source: Source, index_name: str, reply: bytes) -> tuple[tuple[TensorGroup, ...], list[Declared], list[Remark]]:
     """Every tensor of the source's one reply for all shards. Raises `HeaderError`, `ShardIndexError`."""
     content = parse_object(reply, "the Hub's safetensors metadata", HeaderError, strict=False)
     headers, sizes = content.get("headers"), source.files()
@@ -84,9 +80,7 @@ def read_header(source: Source, name: str, file_bytes: int | None) -> Header:
     length = header_length(source.read_range(name, 0, PREFIX_BYTES), name, file_bytes)
     text = source.read_range(name, PREFIX_BYTES, length)
     if len(text) != length:
-        raise HeaderError(
-            f"{name} declares a header of {length:,} bytes, {len(text):,} are there", code="truncated-header"
-        )
+        raise HeaderError(f"{name} declares a header of {length:,} bytes, {len(text):,} are there", code="truncated-header")
     return parse_header(text, name, file_bytes)
 
 
@@ -95,9 +89,7 @@ def add(collected: Collected, header: Header, number: int, shard: str) -> None:
     for tensor in header.tensors:
         key = hash(tensor.name)
         if key in collected.seen:
-            raise BrokenCheckpoint(
-                f"tensor {clip(tensor.name)} is in two files, one of them {shard}", code="duplicate-tensor"
-            )
+            raise BrokenCheckpoint(f"tensor {clip(tensor.name)} is in two files, one of them {shard}", code="duplicate-tensor")
         collected.seen.add(key)
         place(collected, tensor, key, number)
         collected.grouping.add(tensor)
@@ -121,9 +113,7 @@ def remarks(collected: Collected, index_name: str | None) -> list[Remark]:
     found = []
     if index_name and collected.places:
         found.append(
-            Remark(
-                code="index-mismatch", message=f"{index_name} names {len(collected.places):,} tensors that no file has"
-            )
+            Remark(code="index-mismatch", message=f"{index_name} names {len(collected.places):,} tensors that no file has")
         )
     if index_name and collected.unlisted:
         some = f"{collected.unlisted:,} tensors that {index_name} does not name, the first {clip(collected.first_unlisted)}"

@@ -85,9 +85,7 @@ class Grouping:
 
     def groups(self) -> Iterator[TensorGroup]:
         for (pattern, dtype, shape, num_bytes), (name, layers) in self._found.items():
-            yield TensorGroup(
-                pattern=pattern, first_name=name, dtype=dtype, shape=shape, tensor_bytes=num_bytes, layers=layers
-            )
+            yield TensorGroup(pattern=pattern, first_name=name, dtype=dtype, shape=shape, tensor_bytes=num_bytes, layers=layers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
