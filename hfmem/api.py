@@ -18,9 +18,7 @@ from hfmem.sources.base import Source
 from hfmem.sources.reference import is_repo_id
 
 
-def load(
-    reference: str | Path, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None
-) -> Model:
+def load(reference: str | Path, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None) -> Model:
     """
     Read what a directory, file, Hub id or Hub URL says of a model; never its weights, never its code.
 
@@ -67,9 +65,7 @@ def with_base(model: Model, base: str, *, token: str | None, cache_dir: str | No
     from dataclasses import replace
 
     if not is_repo_id(base):
-        note = Note(
-            code="base-not-read", message=f"the base model {base!r} is no Hub id", hint="estimate the base model too"
-        )
+        note = Note(code="base-not-read", message=f"the base model {base!r} is no Hub id", hint="estimate the base model too")
         return replace(model, notes=(*model.notes, note))
     try:
         return replace(model, base=load(base, token=token, cache_dir=cache_dir))

@@ -32,40 +32,36 @@ class Format(str, Enum):
     markdown = "markdown"
 
 
-ModelArg = Annotated[
-    str, typer.Argument(help="A directory or file, a Hub id (org/name[@revision]), hf://… or a Hub URL.")
-]
+ModelArg = Annotated[str, typer.Argument(help="A directory or file, a Hub id (org/name[@revision]), hf://… or a Hub URL.")]
 ContextOpt = Annotated[int | None, typer.Option(help="Tokens per sequence [default: min(8192, the model's maximum)].")]
 BatchOpt = Annotated[int, typer.Option(help="Sequences at once.")]
 EngineOpt = Annotated[str, typer.Option(help="The engine that serves: transformers.")]
-WeightsOpt = Annotated[
-    str | None, typer.Option(help="What if the weights were loaded as this dtype [default: as stored].")
-]
-KvOpt = Annotated[
-    str | None, typer.Option(help="Dtype of cached keys and values [default: the checkpoint's or the model's].")
-]
-EncoderOpt = Annotated[
-    int | None, typer.Option(help="Tokens an encoder reads [default: the model's own number, or 512].")
-]
+WeightsOpt = Annotated[str | None, typer.Option(help="What if the weights were loaded as this dtype [default: as stored].")]
+KvOpt = Annotated[str | None, typer.Option(help="Dtype of cached keys and values [default: the checkpoint's or the model's].")]
+EncoderOpt = Annotated[int | None, typer.Option(help="Tokens an encoder reads [default: the model's own number, or 512].")]
 RevisionOpt = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub repository.")]
 TokenOpt = Annotated[str | None, typer.Option(help="A Hub token; prefer HF_TOKEN, which no process list shows.")]
 CacheOpt = Annotated[str | None, typer.Option(help="Where the Hub cache is [default: HF_HUB_CACHE].")]
-ExplainOpt = Annotated[
-    bool, typer.Option("--explain", help="Show formulas with their numbers and where those came from.")
-]
+ExplainOpt = Annotated[bool, typer.Option("--explain", help="Show formulas with their numbers and where those came from.")]
 PartialOpt = Annotated[bool, typer.Option("--partial", help="Exit 0 although a part is unknown.")]
 FormatOpt = Annotated[Format, typer.Option("--format", help="How the report is written.")]
 QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print the total in bytes and nothing else.")]
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", "-v", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """How much GPU memory a Hugging Face model needs, before anything is downloaded."""
-    if version:
+def print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"hfmem {__version__}")
         raise typer.Exit
+
+
+VersionOpt = Annotated[
+    bool, typer.Option("--version", "-v", help="Print the version.", callback=print_version, is_eager=True)
+]
+
+
+@app.callback()
+def root(version: VersionOpt = False) -> None:
+    """How much GPU memory a Hugging Face model needs, before anything is downloaded."""
 
 
 @app.command()
@@ -151,9 +147,7 @@ def failures() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("HFMEM_DEBUG"):
             raise
-        complain(
-            f"unexpected {type(error).__name__}: {error}", "set HFMEM_DEBUG=1 for the traceback, and please report it"
-        )
+        complain(f"unexpected {type(error).__name__}: {error}", "set HFMEM_DEBUG=1 for the traceback, and please report it")
         raise typer.Exit(ExitCode.UNEXPECTED) from error
 
 

@@ -113,7 +113,8 @@ def anchored(pattern: str) -> re.Pattern[str]:
 def portion(group: TensorGroup, count: int, names: set[str], spec: ModelSpec, dropped: str | None) -> Portion:
     role = role_of(group.pattern)
     if dropped or role == "draft":
-        return Portion(group=group, role=role, elements=0, reason=dropped or "draft layers", count=count, is_loaded=False)
+        reason = "draft layers" if role == "draft" else dropped
+        return Portion(group=group, role=role, elements=0, reason=reason, count=count, is_loaded=False)
     stored = count * group.tensor_elements
     elements, reason = parameters(group, stored, names, spec)
     return Portion(group=group, role=role, elements=elements, reason=reason, count=count)
@@ -139,7 +140,7 @@ def is_auxiliary(pattern: str, names: set[str]) -> bool:
     if last in AUXILIARY or pattern.split(".weight.")[-1] in AUXILIARY:
         return True
     if last in AUXILIARY_BESIDE_WEIGHT:
-        return bool({f"{stem}.weight", f"{stem}.qweight"} & names)
+        return bool({f"{stem}.weight", f"{stem}.qweight", f"{stem}.W_q"} & names)
     return last.endswith("_scales") and f"{stem}.{last.removesuffix('_scales')}_blocks" in names
 
 

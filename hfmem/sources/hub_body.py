@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx2
@@ -38,12 +38,11 @@ class Range:
         return f"bytes={self.start}-{self.end - 1}"
 
 
-def whole_body(response: httpx2.Response, limit: int, deadline: Deadline, subject: Subject) -> bytes:
+def whole_body(response: httpx2.Response, deadline: Deadline, *, limit: int, subject: Subject) -> bytes:
     """All of a body, which is refused as soon as it is more than `limit` bytes."""
     decode = _decoder(response, subject)
     body = bytearray()
-    for chunk in response.iter_raw():
-        deadline.check()
+    for chunk in _chunks(response, deadline, subject):
         body += decode(chunk, limit + 1 - len(body))
         # An archive of nothing never grows, so what is transferred is bounded as well.
         if len(body) > limit or response.num_bytes_downloaded > limit + 65536:
@@ -51,7 +50,7 @@ def whole_body(response: httpx2.Response, limit: int, deadline: Deadline, subjec
     return bytes(body)
 
 
-def range_body(response: httpx2.Response, asked: Range, deadline: Deadline, subject: Subject) -> bytes:
+def range_body(response: httpx2.Response, deadline: Deadline, *, asked: Range, subject: Subject) -> bytes:
     """The asked bytes, fewer only where the file ends."""
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise NetworkError(f"{subject.host} compresses a range of {subject}", code="encoded-range")
@@ -90,11 +89,20 @@ def _skipped(response: httpx2.Response, asked: Range, deadline: Deadline, subjec
     return _exactly(response, reachable, deadline, subject)[asked.start :]
 
 
+def _chunks(response: httpx2.Response, deadline: Deadline, subject: Subject) -> Iterator[bytes]:
+    """The body as it arrives; without a chunk size, so that a drip is noticed at its first byte."""
+    try:
+        for chunk in response.iter_raw():
+            deadline.check()
+            yield chunk
+    except httpx2.RemoteProtocolError as error:
+        raise Transient(f"{subject.host} cut {subject} short", code="cut-body") from error
+
+
 def _exactly(response: httpx2.Response, num_bytes: int, deadline: Deadline, subject: Subject) -> bytes:
     body = bytearray()
     ends_there = _declared_bytes(response) == num_bytes
-    for chunk in response.iter_raw():
-        deadline.check()
+    for chunk in _chunks(response, deadline, subject):
         body += chunk
         # A body that ends there is read to its end, which frees the connection for the next request.
         if len(body) >= num_bytes and not ends_there:

@@ -61,11 +61,11 @@ def refusal(status: int, headers: Mapping[str, str], subject: Subject, *, token_
         return _gated(subject, token_sent)
     if status in (401, 403) and said.lower().startswith(_DISABLED):
         return AccessDenied(f"the Hub has disabled access to {subject.repo_id}", code="disabled")
-    if status == 401 and (said.lower().startswith(_INVALID_TOKEN) or token_sent and not code):
+    if status == 401 and (said.lower().startswith(_INVALID_TOKEN) or (token_sent and not code)):
         return bad_token(f"{subject.host} does not accept the token")
     if code == "RevisionNotFound":
         return _no_revision(subject)
-    if code == "EntryNotFound" or status == 404 and not code and subject.name:
+    if code == "EntryNotFound" or (status == 404 and not code and subject.name):
         return NotFound(f"there is no {subject}", code="file-not-found")
     if code == "RepoNotFound" or status in (401, 404):
         return _no_repo(subject, token_sent)

@@ -6,12 +6,12 @@ import ipaddress
 import platform
 import re
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
 from huggingface_hub import __version__ as hub_version
 from huggingface_hub import constants
 
+from hfmem._version import __version__
 from hfmem.errors import AccessDenied
 from hfmem.sources.hub_errors import bad_token
 
@@ -30,10 +30,10 @@ class Identity:
         self._home = origin_of(endpoint)
         self._given = token
 
-    def headers(self, url: str) -> dict[str, str]:
-        """The headers for a first request; the token is among them only for the endpoint's own origin."""
+    def headers(self, *, with_token: bool) -> dict[str, str]:
+        """The headers of a request; with the token only where the caller is at the endpoint's own origin."""
         headers = {"user-agent": user_agent()}
-        if origin_of(url) == self._home and _is_private(self._home) and self._token:
+        if with_token and _is_private(self._home) and self._token:
             headers["authorization"] = f"Bearer {self._token}"
         return headers
 
@@ -55,17 +55,10 @@ def origin_of(url: str) -> Origin:
 
 def user_agent() -> str:
     """The name of this program and of what it runs on."""
-    parts = [f"hfmem/{_own_version()}", f"hf_hub/{hub_version}", f"python/{platform.python_version()}"]
+    parts = [f"hfmem/{__version__}", f"hf_hub/{hub_version}", f"python/{platform.python_version()}"]
     if constants.HF_HUB_USER_AGENT_ORIGIN:
         parts.append(f"origin/{constants.HF_HUB_USER_AGENT_ORIGIN}")
     return "; ".join(parts)
-
-
-def _own_version() -> str:
-    try:
-        return version("hfmem-cli")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _stored_token() -> str | None:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import re
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from functools import partial
 
 import httpx2
-from huggingface_hub import constants, get_session
+from huggingface_hub import constants
 
 from hfmem.errors import HfmemError, NetworkError
 from hfmem.sources.hub_body import Range, range_body, total_bytes, whole_body
 from hfmem.sources.hub_errors import TRANSIENT_STATUSES, Subject, Transient, not_the_hub, refusal, transient
 from hfmem.sources.hub_identity import Identity, origin_of
+from hfmem.sources.hub_transport import next_address, our_errors, send
 from hfmem.sources.patience import Deadline, Patience, within
-from hfmem.sources.wording import cleaned
 
 MAX_REDIRECTS = 5
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+ReadBody = Callable[[httpx2.Response, Deadline], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +34,14 @@ class Answer:
     total_bytes: int | None = None  # of the file that a range is of
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """An answer whose body has not been read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What is asked, and how its answer is read."""
 
-    response: httpx2.Response
-    commits: frozenset[str]
-    token_sent: bool
+    url: str
+    subject: Subject
+    headers: dict[str, str]
+    read_body: ReadBody
 
 
 class Requests:
@@ -53,87 +54,106 @@ class Requests:
 
     def whole(self, url: str, subject: Subject, *, limit: int) -> Answer:
         """A whole body of at most `limit` bytes."""
-
-        def read(reply: _Reply, deadline: Deadline) -> Answer:
-            return _answer(reply, whole_body(reply.response, limit, deadline, subject))
-
-        return self._tried(url, subject, {"accept-encoding": "gzip"}, read)
+        read_body = partial(whole_body, limit=limit, subject=subject)
+        return self._tried(_Request(url=url, subject=subject, headers={"accept-encoding": "gzip"}, read_body=read_body))
 
     def range(self, url: str, subject: Subject, asked: Range) -> Answer:
         """A range of a body, and nothing beyond it."""
+        headers = {"accept-encoding": "identity", "range": asked.header()}
+        read_body = partial(range_body, asked=asked, subject=subject)
+        return self._tried(_Request(url=url, subject=subject, headers=headers, read_body=read_body))
 
-        def read(reply: _Reply, deadline: Deadline) -> Answer:
-            return _answer(reply, range_body(reply.response, asked, deadline, subject))
-
-        return self._tried(url, subject, {"accept-encoding": "identity", "range": asked.header()}, read)
-
-    def _tried(self, url: str, subject: Subject, headers: dict[str, str], read: Read) -> Answer:
-        tries = 0
-        while True:
+    def _tried(self, request: _Request) -> Answer:
+        for tries in range(1, self._patience.tries + 1):
             try:
-                return self._once(url, subject, headers, read)
+                return self._once(request)
             except Transient as failure:
-                tries += 1
                 wait = self._patience.wait_before_try(tries, failure.wait_seconds)
                 if wait is None:
                     raise
             self._patience.sleep(wait)
+        raise AssertionError("the last try returns or raises")
 
-    def _once(self, url: str, subject: Subject, headers: dict[str, str], read: Read) -> Answer:
-        _require_online(subject)
+    def _once(self, request: _Request) -> Answer:
+        require_online(request.subject)
         seconds = self._patience.answer_seconds
-        deadline = Deadline(seconds)
-
-        def call() -> Answer:
-            with _our_errors(subject), self._reply(url, subject, headers, deadline) as reply:
-                return read(reply, deadline)
-
         try:
-            return within(seconds, call)
+            return within(seconds, partial(self._answer, request, Deadline(seconds)))
         except TimeoutError as error:
-            raise NetworkError(f"{subject.host} takes more than {seconds:.0f} s for {subject}", code="timeout") from error
+            message = f"{request.subject.host} takes more than {seconds:g} s for {request.subject}"
+            raise NetworkError(message, code="timeout") from error
+
+    def _answer(self, request: _Request, deadline: Deadline) -> Answer:
+        commits: set[str] = set()
+        with our_errors(request.subject), self._response(request, deadline, commits) as response:
+            return Answer(
+                body=request.read_body(response, deadline),
+                url=str(response.url),
+                commits=frozenset(commits),
+                total_bytes=total_bytes(response),
+            )
 
     @contextmanager
-    def _reply(self, url: str, subject: Subject, headers: dict[str, str], deadline: Deadline) -> Iterator[_Reply]:
-        commits: set[str] = set()
-        at_home = True
+    def _response(self, request: _Request, deadline: Deadline, commits: set[str]) -> Iterator[httpx2.Response]:
+        url, at_home = request.url, True
         for _ in range(MAX_REDIRECTS + 1):
             deadline.check()
-            at_home = at_home and origin_of(url) == self._home  # once it has left, the token stays here
-            ours = self._identity.headers(url) if at_home else {"user-agent": self._identity.headers("")["user-agent"]}
-            response = self._send(url, headers | ours)
-            try:
+            at_home = at_home and origin_of(url) == self._home  # once it has left, the token stays behind
+            response = self._sent(url, request, at_home=at_home)
+            with _closing(response):
                 if at_home and "x-repo-commit" in response.headers:
                     commits.add(response.headers["x-repo-commit"])
                 if response.status_code not in _REDIRECTS:
-                    _check(response, subject, at_home=at_home, token_sent="authorization" in ours)
-                    yield _Reply(response, frozenset(commits), "authorization" in ours)
+                    _check(response, request.subject, at_home=at_home)
+                    yield response
                     return
-                url = next_address(url, response.headers.get("location", ""), subject)
-            finally:
-                response.close()
-        raise not_the_hub(subject, f"it redirects {subject} more than {MAX_REDIRECTS} times")
+                url = next_address(url, response.headers.get("location", ""), request.subject)
+        raise not_the_hub(request.subject, f"it redirects {request.subject} more than {MAX_REDIRECTS} times")
 
-    def _send(self, url: str, headers: dict[str, str]) -> httpx2.Response:
-        # The shared client brings the user's proxy and certificates, and has no time limit of its own.
-        client = get_session()
-        request = client.build_request("GET", url, headers=headers, timeout=self._patience.idle_seconds)
-        return client.send(request, stream=True, follow_redirects=False)
+    def _sent(self, url: str, request: _Request, *, at_home: bool) -> httpx2.Response:
+        headers = request.headers | self._identity.headers(with_token=at_home)
+        return send(url, headers, idle_seconds=self._patience.idle_seconds, subject=request.subject)
 
 
-Read = Callable[[_Reply, Deadline], Answer]
+def require_online(subject: Subject) -> None:
+    """The error for a request that HF_HUB_OFFLINE forbids."""
+    if constants.is_offline_mode():
+        hint = "unset HF_HUB_OFFLINE to fetch it"
+        raise NetworkError(f"{subject} is not in the cache, and HF_HUB_OFFLINE is set", code="offline", hint=hint)
 
 
-def next_address(url: str, location: str, subject: Subject) -> str:
-    """Where a redirect leads, which must be the web and no less private than before."""
+@contextmanager
+def _closing(response: httpx2.Response) -> Iterator[None]:
     try:
-        target = urljoin(url, location)
-        scheme, host, _ = origin_of(target)
-    except ValueError as error:
-        raise not_the_hub(subject, "it redirects to no address") from error
-    if not location or scheme not in ("http", "https") or not host:
-        raise not_the_hub(subject, f"it redirects to no web address: {cleaned(location, limit=80)!r}")
-    if urlsplit(url).scheme == "https" and scheme == "http":
-        message = f"{subject.host} redirects {subject} from https to plain http, to {cleaned(host)!r}"
-        raise NetworkError(message, code="insecure-redirect")
-    return target
+        yield
+    finally:
+        response.close()
+
+
+def _check(response: httpx2.Response, subject: Subject, *, at_home: bool) -> None:
+    """Raises for a status that brings no content, and for a page where content was asked for."""
+    status, headers = response.status_code, response.headers
+    if status in (200, 206) and not _is_page(response):
+        return
+    raise _failure(status, response, subject, at_home=at_home) if status >= 400 else _no_content(response, subject)
+
+
+def _failure(status: int, response: httpx2.Response, subject: Subject, *, at_home: bool) -> HfmemError:
+    headers = response.headers
+    if status in TRANSIENT_STATUSES:
+        return transient(status, headers, subject)
+    from_the_hub = "x-error-code" in headers or "x-error-message" in headers
+    if not at_home and not from_the_hub:  # a signed address that has expired, say: asking again brings a new one
+        return Transient(f"the storage behind {subject.host} answers {subject} with {status}", code="server-error")
+    if _is_page(response) and not from_the_hub:
+        return not_the_hub(subject, f"it answers {subject} with status {status} and a web page")
+    return refusal(status, headers, subject, token_sent="authorization" in response.request.headers)
+
+
+def _no_content(response: httpx2.Response, subject: Subject) -> NetworkError:
+    found = "a web page" if _is_page(response) else f"status {response.status_code}"
+    return not_the_hub(subject, f"it answers {subject} with {found}")
+
+
+def _is_page(response: httpx2.Response) -> bool:
+    return response.headers.get("content-type", "").strip().lower().startswith("text/html")

@@ -60,5 +60,5 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
 def _settle(future: Future[Result], call: Callable[[], Result]) -> None:
     try:
         future.set_result(call())
-    except BaseException as error:  # it belongs to the thread that waits
+    except BaseException as error:  # noqa: BLE001  it belongs to the thread that waits
         future.set_exception(error)

@@ -106,7 +106,7 @@ def _existing(path: Path, text: str) -> LocalPath:
 
 
 def _looks_like_a_path(text: str) -> bool:
-    return text.startswith((".", "/", "~")) or _without_revision(text).count("/") > 1 and not _starts_with_host(text)
+    return text.startswith((".", "/", "~")) or (_without_revision(text).count("/") > 1 and not _starts_with_host(text))
 
 
 def _without_revision(text: str) -> str:

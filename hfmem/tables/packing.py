@@ -29,7 +29,7 @@ AUXILIARY = frozenset(
     ).split()
 )
 # These are auxiliary only beside a weight of the same module, for other modules may use the words for parameters.
-AUXILIARY_BESIDE_WEIGHT = frozenset(("biases", "scale", "meta", "bias_scale"))
+AUXILIARY_BESIDE_WEIGHT = frozenset(("biases", "scale", "zero", "meta", "bias_scale"))
 
 # What-if dtypes of --weights-dtype: bits of a matrix weight, overhead included, and of everything else.
 WHAT_IF: dict[str, tuple[float, int]] = {
