@@ -69,9 +69,11 @@ def test_explain_shows_numbers_and_keys(llama: Path) -> None:
 def test_a_report_has_its_parts(llama: Path) -> None:
     lines = run(llama).stdout.splitlines()
     assert "LlamaForCausalLM · 1.24 B parameters" in lines[0]
-    assert lines[2].split() == ["COMPONENT", "SIZE", "SHARE", "SOURCE"]
-    assert [line.split()[0] for line in lines[3:9]] == ["weights", "kv", "activations", "logits", "runtime", "total"]
-    assert set("█▓▒") <= set(lines[10])
+    assert lines[1] == "inference with transformers · batch 1 · context 8,192"
+    assert lines[3].split() == ["COMPONENT", "SIZE", "SHARE", "RANGE", "KNOWN", "BY"]
+    assert [line.split()[0] for line in lines[4:10]] == ["weights", "kv", "activations", "logits", "runtime", "total"]
+    assert set("█▓▒") <= set(lines[11])
+    assert lines[-1].startswith("next: hfmem estimate ")
 
 
 def directory(tmp_path: Path, files: dict[str, bytes]) -> Path:

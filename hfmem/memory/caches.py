@@ -102,4 +102,4 @@ def cache_note(model: ModelSpec, stack: Stack, dtypes: CacheDtypes, dtype_reason
     parts = [f"window {window:,} on {count} of {len(stack.layers)} layers" for window, count in windows.items()]
     sharing = sum(layer.kind == "shared" for layer in stack.layers)
     parts += [f"{sharing} of {len(stack.layers)} layers read another layer's cache"] if sharing else []
-    return "; ".join([*parts, f"{dtypes.kv_bits} bits a value ({dtype_reason})"])
+    return "; ".join([*parts, f"{dtypes.kv_bits} bits ({dtype_reason})"])

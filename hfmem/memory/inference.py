@@ -122,7 +122,7 @@ def runtime_item() -> Item:
         high_bytes=RUNTIME_HIGH,
         basis="assumed",
         formula="530 MiB",
-        note="CUDA context and cuBLAS workspaces, from start-up logs on H100",
+        note="CUDA context and workspaces",
     )
 
 
@@ -134,9 +134,9 @@ def transients(model: ModelSpec, setting: Setting, tokens: dict[str, int]) -> It
     alive, element = sum(tokens.values()), setting.dtypes.model_bytes
     size = forward_bytes(model.stacks, tokens, element)
     low, high = ranged(size)
-    note = "widest layer of eager or SDPA code, no gradients"
+    note = "widest layer, no gradients"
     if any(stack.role in ("vision", "audio") for stack in model.stacks):
-        note += "; text alone, no image or audio"
+        note += "; text alone"
     yield Item(
         name="activations",
         num_bytes=size,
@@ -149,14 +149,14 @@ def transients(model: ModelSpec, setting: Setting, tokens: dict[str, int]) -> It
     if model.vocab_size and model.writes_tokens:
         scores = logits_bytes(setting.batch, 1, model.vocab_size, setting.model_dtype)
         formula = f"{setting.batch} × 1 token × {model.vocab_size:,} × ({setting.dtypes.model_bytes} + 4 B)"
-        yield Item(name="logits", num_bytes=scores, basis="derived", formula=formula, note="the last token alone is scored")
+        yield Item(name="logits", num_bytes=scores, basis="derived", formula=formula, note="the last token is scored")
 
 
 def extra(model: ModelSpec, setting: Setting) -> Iterator[Item]:
     """What windowed layers hold of the fresh prompt, on top of `kv_cache`."""
     size = prefill_extra(model, setting.usage, setting.dtypes)
     if size:
-        note = "windowed layers hold the whole prompt until the next token"
+        note = "windows still hold the whole prompt"
         yield Item(
             name="prefill_cache",
             num_bytes=size,

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from hfmem.memory.estimate import Estimate, Item
 from hfmem.report.escape import terminal
-from hfmem.units import count, memory
+from hfmem.units import GIB, KIB, MIB, count, memory
 
 LABELS = {
     "weights": "weights", "kv_cache": "kv cache", "recurrent_state": "recurrent state", "activations": "activations",
     "logits": "logits", "runtime": "runtime", "adapters": "adapters", "prefill_cache": "prefill cache",
 }  # fmt: skip
 SIGNS = {"measured": "=", "derived": "=", "modelled": "≈", "assumed": "~"}
+ROW = "{:<17}  {:>10}  {:>6}  {:>19}  {}"
 BAR = "█▓▒░▞▚·"
 BAR_WIDTH = 60
 
@@ -22,42 +23,49 @@ def render_text(estimate: Estimate, *, explain: bool = False) -> str:
     lines = [*title(estimate), "", *table(estimate), "", bar(estimate), *breakdown(estimate)]
     if explain:
         lines += ["", *explanation(estimate)]
-    lines += notes(estimate)
+    lines += ["", *notes(estimate, explain)]
     return "\n".join(lines)
 
 
 def title(estimate: Estimate) -> Iterator[str]:
+    """What was asked of what."""
     origin, model = estimate.origin, estimate.model
-    where = f"@ {origin.revision or 'main'} ({origin.commit[:7]})" if origin.commit else ""
-    what = [model.architecture or model.model_type or "unknown architecture"]
+    where = f" @ {origin.revision or 'main'} ({origin.commit[:7]})" if origin.commit else ""
+    what = [f"{origin.reference}{where}", model.architecture or model.model_type or "unknown architecture"]
     if estimate.weights:
         what.append(f"{count(estimate.weights.num_parameters)} parameters")
     if model.quantization:
-        what.append(f"{model.quantization.method}" + (f" {model.quantization.bits}-bit" if model.quantization.bits else ""))
+        what.append(model.quantization.method + (f" {model.quantization.bits}-bit" if model.quantization.bits else ""))
+    yield terminal(" · ".join(what))
     setting = estimate.resolved
-    asked = f"inference with {setting['engine']}, batch {setting['batch']}, context {setting['context']:,}"
-    yield terminal(" · ".join([f"{origin.reference} {where}".strip(), *what, asked]))
+    yield f"inference with {setting['engine']} · batch {setting['batch']} · context {setting['context']:,}"
 
 
 def table(estimate: Estimate) -> Iterator[str]:
     """The items of the peak phase; what an item is known by stands beside it."""
     peak = estimate.peak
-    yield f"{'COMPONENT':<16}  {'SIZE':>11}  {'SHARE':>6}  SOURCE"
+    yield ROW.format("COMPONENT", "SIZE", "SHARE", "RANGE", "KNOWN BY")
     for item in peak.items:
         yield row(item, peak.total_bytes)
-    total = memory(peak.total_bytes) + ("" if estimate.complete else " +")
-    yield f"{'total':<16}  {total:>11}          peak is {peak.name} · range {memory(peak.low_bytes)} – {memory(peak.high_bytes)}"
-    if not estimate.complete:
-        yield "                  (a part is unknown: the total is what is known)"
+    total = ROW.format("total", memory(peak.total_bytes), "", spread(peak.low_bytes, peak.high_bytes), f"peak is {peak.name}")
+    yield total if estimate.complete else f"{total}; a part is unknown, this is what is known"
 
 
 def row(item: Item, total: int) -> str:
-    label = f"{LABELS.get(item.name, item.name):<15} {SIGNS[item.basis]}"
+    label = f"{LABELS.get(item.name, item.name):<15} {SIGNS[item.basis] if item.num_bytes is not None else '?'}"
     if item.num_bytes is None:
-        return f"{label[:-1]}?  {'unknown':>10}  {'':>6}  {terminal(item.note.removeprefix('unknown: '))}"
-    share = f"{100 * item.num_bytes / total:5.1f}%" if total else ""
-    spread = f"  [{memory(item.low)} – {memory(item.high)}]" if item.low != item.high else ""
-    return f"{label} {memory(item.num_bytes):>11}  {share:>6}  {item.basis} · {terminal(item.note)}{spread}"
+        return ROW.format(label, "unknown", "", "", terminal(item.note.removeprefix("unknown: ")))
+    share = f"{100 * item.num_bytes / total:.1f}%" if total else ""
+    known_by = f"{item.basis} · {terminal(item.note)}" if item.note else item.basis
+    return ROW.format(label, memory(item.num_bytes), share, spread(item.low, item.high), known_by)
+
+
+def spread(low: int, high: int) -> str:
+    """A range in one unit; nothing where there is none."""
+    if low == high:
+        return ""
+    unit, name = (GIB, "GiB") if high >= GIB else (MIB, "MiB") if high >= MIB else (KIB, "KiB")
+    return f"{low / unit:,.1f} – {high / unit:,.1f} {name}"
 
 
 def bar(estimate: Estimate) -> str:
@@ -94,7 +102,9 @@ def explanation(estimate: Estimate) -> Iterator[str]:
         yield f"  {difference.reason}: {difference.elements:+,} elements, {difference.num_bytes:,} B not loaded"
 
 
-def notes(estimate: Estimate) -> Iterator[str]:
+def notes(estimate: Estimate, explain: bool) -> Iterator[str]:
     """Remarks with their next steps, then the next command."""
     for note in estimate.notes:
         yield f"note: {terminal(note.message)}" + (f" ({terminal(note.hint)})" if note.hint else "")
+    if not explain:
+        yield f"next: hfmem estimate {terminal(estimate.origin.reference)} --explain"

@@ -1,0 +1,64 @@
+"""
+Rewrite the `$ hfmem …` blocks of README.md and docs/ with what the commands print.
+
+    python scripts/render_docs.py [--check]
+
+`fixtures:ORG/NAME` in a command stands for the bundled checkpoint of that name, unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import checkpoints
+
+BLOCK = re.compile(r"```console\n\$ (hfmem [^\n]+)\n(.*?)```", re.DOTALL)
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "method.md")
+
+
+def main() -> int:
+    """Write the documents, or with --check say which differ."""
+    stale = [path.name for path in DOCUMENTS if render(path.read_text()) != path.read_text()]
+    if "--check" in sys.argv:
+        print(f"to be rendered again: {', '.join(stale)}" if stale else "documents are up to date")
+        return 1 if stale else 0
+    for path in DOCUMENTS:
+        path.write_text(render(path.read_text()))
+    return 0
+
+
+def render(text: str) -> str:
+    return BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", text)
+
+
+def output(command: str) -> str:
+    """What a command prints, its bundled checkpoints named as they are written."""
+    with tempfile.TemporaryDirectory() as folder:
+        words, places = [], {}
+        for word in shlex.split(command)[1:]:
+            name = word.removeprefix("fixtures:")
+            if name != word:
+                places[str(checkpoints.write(name, Path(folder) / name.split("/")[-1]))] = word
+                word = next(reversed(places))
+            words.append(word)
+        environment = {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+        found = subprocess.run(
+            [sys.executable, "-m", "hfmem", *words], capture_output=True, encoding="utf-8", env=environment, cwd=ROOT, check=False
+        )
+    text = found.stdout + found.stderr
+    for place, name in places.items():
+        text = text.replace(place, name)
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
