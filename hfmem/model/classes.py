@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from hfmem.tables import read_table
 
 
 @cache
 def loading_table() -> Mapping[str, Any]:
-    table: Mapping[str, Any] = json.loads(files("hfmem.tables").joinpath("loading.json").read_bytes())
-    return table
+    return read_table("loading.json")
 
 
 @cache

@@ -6,14 +6,13 @@ Only this module knows that `n_embd` is `hidden_size`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from hfmem.errors import ConfigError
+from hfmem.tables import read_table
 from hfmem.tables.aliases import ALIASES
 from hfmem.tables.remote import MODEL_TYPES
 
@@ -25,9 +24,7 @@ _ABSENT: Any = object()
 @cache
 def defaults_table() -> Mapping[str, Any]:
     """What transformers' configuration classes say when a key is absent; made by scripts/generate_defaults.py."""
-    table = json.loads(files("hfmem.tables").joinpath("defaults.json").read_bytes())
-    found: Mapping[str, Any] = table
-    return found
+    return read_table("defaults.json")
 
 
 @dataclass(frozen=True, slots=True)

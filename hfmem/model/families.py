@@ -164,7 +164,7 @@ FAMILIES: Mapping[str, Family] = {
     "chatglm": Family(attention=m.grouped_attention),
     "nemotron-nas": Family(attention=s.block_attention, readers=(block_list,)),
     "hunyuan": Family(readers=(cross_layer_sharing,)),
-    "minimax_m1": Family(kinds=linear(m.lightning), readers=(attention_flags,)),
+    "minimax_m1": Family(kinds=linear(m.lightning_in_float32), readers=(attention_flags,)),
     "yuan": Family(attention=m.attention, kinds={"full_attention": (m.attention, s.filter_state)}),
     "phi3small": Family(attention=m.whole_attention),
     "qwen": Family(attention=m.full_heads),

@@ -194,6 +194,11 @@ def lightning(config: Config, kind: str) -> Mixer:
     return RecurrentState(model_elements=heads(config) * head_dim(config) ** 2)
 
 
+def lightning_in_float32(config: Config, kind: str) -> Mixer:
+    """The same in float32, as MiniMax's own code keeps it."""
+    return RecurrentState(float32_elements=heads(config) * head_dim(config) ** 2)
+
+
 def mamba1(config: Config, kind: str) -> Mixer:
     """Mamba: inner width·kernel, and inner width·state size in float32."""
     own = config.optional("intermediate_size") if config.value("expand") is not None else None

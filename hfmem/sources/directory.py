@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from hfmem.errors import BrokenCheckpoint, CannotTell, NotFound
 from hfmem.sources.base import Origin, no_such_file, too_big
 from hfmem.sources.cache_layout import commit_of, is_repo_directory, snapshot_around, snapshot_of
 from hfmem.sources.listing import listed
-from hfmem.sources.paths import is_index, is_weights_file, safe_name
+from hfmem.sources.paths import READ_WITH_A_FILE, is_index, is_weights_file, safe_name
 from hfmem.sources.regular_file import opened, require_regular, why_unreadable
 from hfmem.sources.wording import quoted
 
@@ -29,10 +29,11 @@ class DirectorySource:
         self._root = place.root
         self._stores = place.stores
         self._sizes = place.sizes
+        self._shown = place.shown
 
     def files(self) -> Mapping[str, int | None]:
         """Name → bytes of every file; None for what is no readable regular file, which reading explains."""
-        return self._sizes
+        return self._shown
 
     def read(self, name: str, *, limit: int) -> bytes:
         """The whole of a small file."""
@@ -81,12 +82,13 @@ class DirectorySource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A path, understood: its root, which places its links may lead to, and which files count."""
+    """A path, understood: its root, where its links may lead, what can be read of it and what is shown."""
 
     origin: Origin
     root: Path
     stores: tuple[Path, ...]
     sizes: Mapping[str, int | None]
+    shown: Mapping[str, int | None]
 
 
 def _place(path: Path) -> _Place:
@@ -108,7 +110,8 @@ def _directory_place(root: Path, path: Path) -> _Place:
         commit=snapshot.commit if snapshot else None,
     )
     stores = (root, *snapshot.blobs) if snapshot else (root,)
-    return _Place(origin=origin, root=root, stores=stores, sizes=listed(root))
+    sizes = listed(root)
+    return _Place(origin=origin, root=root, stores=stores, sizes=sizes, shown=sizes)
 
 
 def _file_place(path: Path) -> _Place:
@@ -116,12 +119,24 @@ def _file_place(path: Path) -> _Place:
     if not is_weights_file(path.name):
         message = f"{quoted(str(path))} is no .safetensors file, shard index or .gguf file"
         raise CannotTell(message, code="unsupported-file", hint="name the checkpoint's directory")
-    around = _directory_place(Path(os.path.realpath(path.parent)), path)
-    origin = Origin(reference=str(path), source="file", commit=around.origin.commit)
+    root = Path(os.path.realpath(path.parent))
+    if is_index(path.name):
+        return replace(_directory_place(root, path), origin=_file_origin(root, path))
+    beside = {name: _size(root / name) for name in READ_WITH_A_FILE if os.path.lexists(root / name)}
+    snapshot = snapshot_around(root)
     # The user named this link, so it may lead anywhere.
-    stores = (*around.stores, Path(os.path.realpath(path)))
-    sizes = around.sizes if is_index(path.name) else {path.name: size}
-    return _Place(origin=origin, root=around.root, stores=stores, sizes=sizes)
+    stores = (root, Path(os.path.realpath(path)), *(snapshot.blobs if snapshot else ()))
+    shown = {path.name: size}
+    return _Place(origin=_file_origin(root, path), root=root, stores=stores, sizes=beside | shown, shown=shown)
+
+
+def _file_origin(root: Path, path: Path) -> Origin:
+    snapshot = snapshot_around(root)
+    return Origin(reference=str(path), source="file", commit=snapshot.commit if snapshot else None)
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
 
 
 def _latest_snapshot(repo: Path) -> Path:

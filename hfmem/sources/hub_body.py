@@ -38,15 +38,20 @@ class Range:
         return f"bytes={self.start}-{self.end - 1}"
 
 
-def whole_body(response: httpx2.Response, deadline: Deadline, *, limit: int, subject: Subject) -> bytes:
-    """All of a body, which is refused as soon as it is more than `limit` bytes."""
+def whole_body(
+    response: httpx2.Response, deadline: Deadline, *, limit: int, expected: int | None, subject: Subject
+) -> bytes:
+    """All of a body, which is refused as soon as it is more than `limit` bytes, or than the `expected` ones."""
     decode = _decoder(response, subject)
+    most = limit if expected is None else min(limit, expected)
     body = bytearray()
     for chunk in _chunks(response, deadline, subject):
-        body += decode(chunk, limit + 1 - len(body))
+        body += decode(chunk, most + 1 - len(body))
         # An archive of nothing never grows, so what is transferred is bounded as well.
-        if len(body) > limit or response.num_bytes_downloaded > limit + 65536:
-            raise NetworkError(f"{subject.host} sends more than {limit} bytes for {subject}", code="too-big")
+        if len(body) > most or response.num_bytes_downloaded > most + 65536:
+            raise NetworkError(f"{subject.host} sends more than {most} bytes for {subject}", code="too-big")
+    if expected is not None and len(body) < expected:
+        raise _cut(subject, len(body), expected)
     return bytes(body)
 
 
@@ -108,8 +113,12 @@ def _exactly(response: httpx2.Response, num_bytes: int, deadline: Deadline, subj
         if len(body) >= num_bytes and not ends_there:
             break
     if len(body) < num_bytes:
-        raise Transient(f"{subject.host} cut {subject} after {len(body)} of {num_bytes} bytes", code="cut-body")
+        raise _cut(subject, len(body), num_bytes)
     return bytes(body[:num_bytes])
+
+
+def _cut(subject: Subject, num_bytes: int, expected: int) -> Transient:
+    return Transient(f"{subject.host} cut {subject} after {num_bytes} of {expected} bytes", code="cut-body")
 
 
 def _declared_bytes(response: httpx2.Response) -> int | None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from huggingface_hub import constants
-from huggingface_hub.utils import cached_assets_path
+from huggingface_hub import cached_assets_path, constants
 
 from hfmem.errors import HfmemError
 from hfmem.sources.cache_layout import COMMIT

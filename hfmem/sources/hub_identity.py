@@ -12,7 +12,7 @@ from huggingface_hub import __version__ as hub_version
 from huggingface_hub import constants
 
 from hfmem._version import __version__
-from hfmem.errors import AccessDenied
+from hfmem.errors import AccessDenied, UsageError
 from hfmem.sources.hub_errors import bad_token
 
 Origin = tuple[str, str, int]
@@ -26,8 +26,8 @@ class Identity:
     programs: a request more, and three seconds of it where the network is slow.
     """
 
-    def __init__(self, endpoint: str, token: str | None) -> None:
-        self._home = origin_of(endpoint)
+    def __init__(self, home: Origin, token: str | None) -> None:
+        self._home = home
         self._given = token
 
     def headers(self, *, with_token: bool) -> dict[str, str]:
@@ -51,6 +51,17 @@ def origin_of(url: str) -> Origin:
     address = urlsplit(url)
     port = address.port or (443 if address.scheme == "https" else 80)
     return address.scheme, (address.hostname or "").lower(), port
+
+
+def home_of(endpoint: str) -> Origin:
+    """The origin of the configured endpoint, the only one a token may be sent to."""
+    try:
+        home = origin_of(endpoint)
+    except ValueError:
+        home = ("", "", 0)
+    if home[0] not in ("http", "https") or not home[1]:
+        raise UsageError("HF_ENDPOINT is no web address", code="invalid-endpoint", hint="write https://host")
+    return home
 
 
 def user_agent() -> str:

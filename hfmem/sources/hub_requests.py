@@ -13,7 +13,7 @@ from huggingface_hub import constants
 from hfmem.errors import HfmemError, NetworkError
 from hfmem.sources.hub_body import Range, range_body, total_bytes, whole_body
 from hfmem.sources.hub_errors import TRANSIENT_STATUSES, Subject, Transient, not_the_hub, refusal, transient
-from hfmem.sources.hub_identity import Identity, origin_of
+from hfmem.sources.hub_identity import Identity, home_of, origin_of
 from hfmem.sources.hub_transport import next_address, our_errors, send
 from hfmem.sources.patience import Deadline, Patience, within
 
@@ -48,16 +48,16 @@ class Requests:
     """Reads addresses of one endpoint; several threads may share it."""
 
     def __init__(self, endpoint: str, *, token: str | None, patience: Patience) -> None:
-        self._home = origin_of(endpoint)
-        self._identity = Identity(endpoint, token)
+        self._home = home_of(endpoint)
+        self._identity = Identity(self._home, token)
         self._patience = patience
 
-    def whole(self, url: str, subject: Subject, *, limit: int) -> Answer:
-        """A whole body of at most `limit` bytes."""
-        read_body = partial(whole_body, limit=limit, subject=subject)
+    def whole(self, url: str, subject: Subject, *, limit: int, expected: int | None = None) -> Answer:
+        """A whole body of at most `limit` bytes, or of just as many as are expected."""
+        read_body = partial(whole_body, limit=limit, expected=expected, subject=subject)
         return self._tried(_Request(url=url, subject=subject, headers={"accept-encoding": "gzip"}, read_body=read_body))
 
-    def range(self, url: str, subject: Subject, asked: Range) -> Answer:
+    def part(self, url: str, subject: Subject, asked: Range) -> Answer:
         """A range of a body, and nothing beyond it."""
         headers = {"accept-encoding": "identity", "range": asked.header()}
         read_body = partial(range_body, asked=asked, subject=subject)
@@ -132,7 +132,7 @@ def _closing(response: httpx2.Response) -> Iterator[None]:
 
 def _check(response: httpx2.Response, subject: Subject, *, at_home: bool) -> None:
     """Raises for a status that brings no content, and for a page where content was asked for."""
-    status, headers = response.status_code, response.headers
+    status = response.status_code
     if status in (200, 206) and not _is_page(response):
         return
     raise _failure(status, response, subject, at_home=at_home) if status >= 400 else _no_content(response, subject)

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from hfmem.errors import BrokenCheckpoint
 from hfmem.sources.wording import quoted
 
 MAX_NAME_LENGTH = 1024
 
+# A single weights file is shown alone, but what describes it may be read from beside it.
+READ_WITH_A_FILE = ("config.json",)
+
 # Percent-encoded dots and slashes are refused because a server or proxy may decode them into a way out.
 _FORBIDDEN = re.compile(r"[\\?#:\x00-\x1f\x7f-\x9f]|%(?:2e|2f|5c)", re.IGNORECASE)
 _WEIGHTS_FILE = re.compile(r".*(?:\.safetensors|\.gguf|\.safetensors\.index[^/]*\.json)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooted:
+    """A part of a tree: what is before its names, what can be read of it, and what it shows."""
+
+    prefix: str
+    readable: Mapping[str, int | None]
+    shown: Mapping[str, int | None]
 
 
 def is_safe_name(name: str) -> bool:
@@ -36,3 +50,23 @@ def is_weights_file(name: str) -> bool:
 def is_index(name: str) -> bool:
     """Whether the name is of a shard index, which speaks for the files beside it."""
     return name.endswith(".json")
+
+
+def rooted(files: Mapping[str, int | None], subfolder: str | None) -> Rooted | None:
+    """The part of a tree under a folder, or the part that one file of it stands for; None where there is neither."""
+    if subfolder is None:
+        return Rooted(prefix="", readable=files, shown=files)
+    if subfolder not in files:
+        prefix = f"{subfolder}/"
+        under = _under(files, prefix)
+        return Rooted(prefix=prefix, readable=under, shown=under) if under else None
+    folder, slash, name = subfolder.rpartition("/")
+    beside = _under(files, folder + slash)
+    if is_index(name):
+        return Rooted(prefix=folder + slash, readable=beside, shown=beside)
+    readable = {known: size for known, size in beside.items() if known in (name, *READ_WITH_A_FILE)}
+    return Rooted(prefix=folder + slash, readable=readable, shown={name: files[subfolder]})
+
+
+def _under(files: Mapping[str, int | None], prefix: str) -> Mapping[str, int | None]:
+    return {name.removeprefix(prefix): size for name, size in files.items() if name.startswith(prefix)}
