@@ -54,9 +54,7 @@ def print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-VersionOpt = Annotated[
-    bool, typer.Option("--version", "-v", help="Print the version.", callback=print_version, is_eager=True)
-]
+VersionOpt = Annotated[bool, typer.Option("--version", "-v", help="Print the version.", callback=print_version, is_eager=True)]
 
 
 @app.callback()

@@ -230,7 +230,9 @@ def attribute(config: Any, name: str) -> Any:
 def find_rule(cls: Any, instance: Any, name: str) -> str | None:
     """The rule among DERIVATIONS that still gives the class's value after the sizes are changed."""
     sizes = {key: attribute(instance, key) for key in ("num_attention_heads", "hidden_size", "num_hidden_layers", "num_layers")}
-    changed = {key: value * factor for (key, value), factor in zip(sizes.items(), (2, 10, 3, 5), strict=True) if isinstance(value, int)}
+    changed = {
+        key: value * factor for (key, value), factor in zip(sizes.items(), (2, 10, 3, 5), strict=True) if isinstance(value, int)
+    }
     try:
         other = cls(**changed)
     except Exception:  # a class that refuses changed sizes keeps its value as a constant

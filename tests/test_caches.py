@@ -45,7 +45,10 @@ def decoder(**fields: Any) -> dict[str, Any]:
 
 
 LLAMA_3_8B = decoder(num_hidden_layers=32, hidden_size=4096, num_attention_heads=32, num_key_value_heads=8)
-GEMMA_3_4B = {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text", "num_hidden_layers": 34, "sliding_window": 1024}}
+GEMMA_3_4B = {
+    "model_type": "gemma3",
+    "text_config": {"model_type": "gemma3_text", "num_hidden_layers": 34, "sliding_window": 1024},
+}
 DEEPSEEK_V3 = {"model_type": "deepseek_v3"}
 FALCON_40B = {
     "model_type": "falcon", "num_hidden_layers": 60, "hidden_size": 8192, "num_attention_heads": 128, "num_kv_heads": 8,

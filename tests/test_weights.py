@@ -84,9 +84,21 @@ def test_what_is_not_loaded_is_named(name: str, reason: str, num_bytes: int | No
 
 # fixture, change of its configuration, words of the note
 WRONG_CONFIGS: list[tuple[str, dict[str, Any], str]] = [
-    ("meta-llama/Llama-3.2-1B", {"num_key_value_heads": 4}, "k_proj.weight is 512 × 2048, but config.json says 4 key-value heads × 64"),
-    ("meta-llama/Llama-3.2-1B", {"num_attention_heads": 16, "head_dim": None}, "k_proj.weight is 512 × 2048, but config.json says 8 key-value heads × 128"),
-    ("meta-llama/Llama-3.2-1B", {"vocab_size": 200_000}, "embed_tokens.weight is 128256 × 2048, but config.json says vocab_size = 200,000"),
+    (
+        "meta-llama/Llama-3.2-1B",
+        {"num_key_value_heads": 4},
+        "k_proj.weight is 512 × 2048, but config.json says 4 key-value heads × 64",
+    ),
+    (
+        "meta-llama/Llama-3.2-1B",
+        {"num_attention_heads": 16, "head_dim": None},
+        "k_proj.weight is 512 × 2048, but config.json says 8 key-value heads × 128",
+    ),
+    (
+        "meta-llama/Llama-3.2-1B",
+        {"vocab_size": 200_000},
+        "embed_tokens.weight is 128256 × 2048, but config.json says vocab_size = 200,000",
+    ),
     ("meta-llama/Llama-3.2-1B", {"intermediate_size": 4096}, "config.json says intermediate_size = 4,096"),
     ("meta-llama/Llama-3.2-1B", {"num_hidden_layers": 20}, "the headers hold 16 layers, config.json says 20"),
     ("deepseek-ai/DeepSeek-V3", {"kv_lora_rank": 256}, "kv_lora_rank 256 + rotary 64"),

@@ -18,6 +18,9 @@ NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{1,6})-of-(?P<count>\d{1,6})\.
 BIN = re.compile(r"(pytorch_model|diffusion_pytorch_model|adapter_model|model)([.-].*)?\.(bin|pt|pth)")
 VARIANT = re.compile(r"\.(fp16|fp32|bf16|non_ema|ema|fp8)\.safetensors$|\.(fp16|fp32|bf16|non_ema)[.-]")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".nemo", ".pkl")
+SINGLE_BINS = ("pytorch_model.bin", "diffusion_pytorch_model.bin", "adapter_model.bin")
+# What trainers leave beside a model: arguments and states of a run, no weights.
+RUN_STATE = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state|random_states|global_step|trainer_state).*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,37 +31,50 @@ class Choice:
     index: str | None = None
     files: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()  # the same weights in another format or variant
+    unclear: tuple[str, ...] = ()  # beside one file picked by its name: other models, for all we know
 
 
 def choose(names: Iterable[str]) -> Choice:
-    """The files one folder's weights are read from, in the order transformers looks for them."""
+    """The files one folder's weights are read from, in the order transformers looks for them; an adapter's come first."""
     found = sorted(name for name in names if "/" not in name)
+    if ADAPTER in found and any(name.startswith("adapter_model.") for name in found):
+        found = [name for name in found if name.startswith("adapter_model.")]
     safetensors = [name for name in found if name.endswith(".safetensors")]
     pickles = tuple(name for name in found if BIN.fullmatch(name))
     single = next((name for name in PREFERRED if name in safetensors), None)
     if single:
-        return Choice(format="safetensors", files=(single,), skipped=(*others(safetensors, single), *pickles))
+        same = (name for name in found if name in INDEXES or (name in safetensors and name != single))
+        return Choice(format="safetensors", files=(single,), skipped=(*same, *pickles))
     index = next((name for name in INDEXES if name in found), None)
     if index:
         return Choice(format="safetensors", index=index, skipped=pickles)
     if safetensors:
-        return Choice(format="safetensors", files=plain_or_variant(safetensors), skipped=pickles)
+        files = plain_or_variant(safetensors)
+        unclear = unrelated(files, safetensors)
+        same = (name for name in safetensors if name not in (*files, *unclear))
+        return Choice(format="safetensors", files=files, skipped=(*same, *pickles), unclear=unclear)
     return choose_other(found, pickles)
 
 
 def choose_other(found: list[str], pickles: tuple[str, ...]) -> Choice:
+    single = next((name for name in SINGLE_BINS if name in pickles), None)
+    if single:
+        return Choice(format="pytorch", files=(single,), skipped=tuple(name for name in pickles if name != single))
     index = next((name for name in BIN_INDEXES if name in found), None)
     if index or pickles:
         return Choice(format="pytorch", index=index, files=one_set(pickles))
     gguf = tuple(name for name in found if name.endswith(".gguf"))
     if gguf:
         return Choice(format="gguf", files=gguf)
-    rest = tuple(name for name in found if name.endswith(PICKLES))
+    rest = tuple(name for name in found if name.endswith(PICKLES) and not RUN_STATE.fullmatch(name))
     return Choice(format="pytorch", files=one_set(rest)) if rest else Choice(format="none")
 
 
-def others(safetensors: list[str], single: str) -> tuple[str, ...]:
-    return tuple(name for name in safetensors if name != single)
+def unrelated(files: tuple[str, ...], names: list[str]) -> tuple[str, ...]:
+    """What lies beside a single file picked by its name; beside a set of shards lie the same weights again."""
+    if len(files) > 1 or NUMBERED.fullmatch(files[0]):
+        return ()
+    return tuple(name for name in names if name not in files and not VARIANT.search(name))
 
 
 def plain_or_variant(safetensors: list[str]) -> tuple[str, ...]:
@@ -85,9 +101,9 @@ def missing_numbers(files: Iterable[str]) -> list[str]:
     if not known:
         return []
     first, numbers = known[0], {int(match["number"]) for match in known}
-    width, count = len(first["number"]), int(first["count"])
-    names = (f"{first['stem']}-{number:0{width}d}-of-{first['count']}.{first['ending']}" for number in range(1, count + 1))
-    return [name for number, name in enumerate(names, start=1) if number not in numbers] if count <= 10_000 else []
+    width, start = len(first["number"]), 0 if 0 in numbers else 1
+    missing = (number for number in range(start, start + int(first["count"])) if number not in numbers)
+    return [f"{first['stem']}-{number:0{width}d}-of-{first['count']}.{first['ending']}" for number in missing]
 
 
 def folder(files: Mapping[str, int | None], name: str) -> dict[str, int | None]:

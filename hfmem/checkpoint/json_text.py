@@ -18,12 +18,23 @@ ErrorType = Callable[..., HfmemError]
 def parse_object(data: bytes, file: str, error: ErrorType, *, strict: bool) -> dict[str, Any]:
     """
     The JSON object in `data`. Raises `error` with code not-utf8, bad-json, too-deep, number-too-large or not-an-object;
-    strict reading also refuses duplicate keys, NaN and Infinity, and lone surrogates.
+    strict reading also refuses duplicate keys, NaN and Infinity, and lone surrogates, as safetensors' own does.
     """
     value = loads(decode(data, file, error, strict=strict), file, error, strict=strict)
     if not isinstance(value, dict):
         raise error(f"{file} holds a JSON {kind(value)}, not an object", code="not-an-object")
+    if not strict and is_deep(value):
+        raise error(f"{file} nests deeper than {MAX_NESTING} levels", code="too-deep")
     return value
+
+
+def is_deep(value: Any) -> bool:
+    """Whether objects and lists nest beyond the limit; deep ones could stop whatever prints or walks them."""
+    level = [value]
+    for _ in range(MAX_NESTING):
+        inner = (part for outer in level for part in (outer.values() if isinstance(outer, dict) else outer))
+        level = [part for part in inner if isinstance(part, (dict, list))]
+    return bool(level)
 
 
 def decode(data: bytes, file: str, error: ErrorType, *, strict: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,8 @@ from hfmem.checkpoint.formats import (
     folder,
     missing_numbers,
 )
-from hfmem.checkpoint.index import MAX_INDEX_BYTES, parse_index
-from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
-from hfmem.checkpoint.shards import declared_size, read_combined, read_files, read_sharded
+from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, clip, parse_object
+from hfmem.checkpoint.shards import declared_size, read_combined, read_files, read_index, read_sharded, unusable_size
 from hfmem.checkpoint.tensors import Checkpoint, Declared, Remark
 from hfmem.errors import CannotTell, ConfigError, NotFound, ShardIndexError
 from hfmem.sources.base import Source
@@ -33,7 +32,7 @@ def read_checkpoint(source: Source) -> Checkpoint:
         return read_pipeline(source, files)
     found = read_folder(source, files, "")
     if ADAPTER in files:
-        return replace(found, format="adapter", adapter_base=adapter_base(source))
+        return read_adapter(source, found)
     if SENTENCE in files:
         return read_modules(source, files, found)
     if found.format == "none":
@@ -60,16 +59,15 @@ def read_folder(source: Source, files: Mapping[str, int | None], name: str) -> C
 
 
 def read_safetensors(source: Source, own: Mapping[str, int | None], choice: Choice, prefix: str, name: str) -> Checkpoint:
-    remarks = skipped(choice)
     declared: list[Declared] = []
     if choice.index:
         reply = source.sharded_headers(choice.index) if not prefix else None
         if reply is not None:
-            groups, declared, more = read_combined(source, choice.index, reply)
-            shards: Iterable[str] = [file for file in own if file.endswith(".safetensors")]
+            groups, shards, declared, more = read_combined(source, choice.index, reply)
         else:
             groups, index, more = read_sharded(source, choice.index, prefix)
             declared, shards = declared_size(choice.index, index.total_size), index.shards
+        choice = replace(choice, skipped=(*unlisted(own, shards), *choice.skipped))
     else:
         refuse_gaps(choice.files)
         groups, more = read_files(source, [prefix + file for file in choice.files])
@@ -81,19 +79,24 @@ def read_safetensors(source: Source, own: Mapping[str, int | None], choice: Choi
         component=name or None,
         declared=tuple(declared),
     )
-    return replace(found, remarks=(*remarks, *more, *differing(found)))
+    return replace(found, remarks=(*skipped(choice), *more, *differing(found)))
 
 
 def read_pickles(source: Source, own: Mapping[str, int | None], choice: Choice, prefix: str, name: str) -> Checkpoint:
     """Sizes alone, from the index or the file list: a pickle is never opened."""
-    total, declared, names = None, [], choice.files
+    total, declared, names, remarks = None, [], choice.files, skipped(choice)
     if choice.index:
-        index = parse_index(source.read(prefix + choice.index, limit=MAX_INDEX_BYTES), choice.index)
+        index = read_index(source, choice.index, prefix)
         total, names = index.total_size, index.shards
-        declared = declared_size(choice.index, total)
+        declared, remarks = declared_size(choice.index, total), [*remarks, *unusable_size(index)]
+    else:
+        refuse_gaps(choice.files)
     sizes = [own.get(file) for file in names]
-    on_disk = sum(size for size in sizes if size is not None) if all(size is not None for size in sizes) else None
-    message = "weights are PyTorch files, which are never opened: " + (
+    on_disk = sum(size for size in sizes if size is not None) if None not in sizes else None
+    if total and on_disk and total > on_disk:
+        remarks.append(beyond_files(declared[0], on_disk))
+        total = None
+    message = f"weights are not safetensors but {names[0]}, which is never opened: " + (
         "their size is the index's total_size" if total else "their size is that of the files, an upper bound"
     )
     return Checkpoint(
@@ -102,25 +105,40 @@ def read_pickles(source: Source, own: Mapping[str, int | None], choice: Choice, 
         component=name or None,
         declared=tuple(declared),
         files_bytes=total or on_disk,
-        remarks=(*skipped(choice), Remark(code="pickled-weights", message=message)),
+        remarks=(*remarks, Remark(code="pickled-weights", message=message)),
     )
+
+
+def beyond_files(total: Declared, on_disk: int) -> Remark:
+    message = f"{total.origin} says {total.num_bytes:,} bytes, the files have {on_disk:,}; the files are used"
+    return Remark(code="declared-total-differs", message=message)
 
 
 def read_pipeline(source: Source, files: Mapping[str, int | None]) -> Checkpoint:
     """A diffusers pipeline: every component that model_index.json names and that has weights."""
     index = parse_object(source.read(DIFFUSERS, limit=MAX_CONFIG_BYTES), DIFFUSERS, ShardIndexError, strict=False)
     names = [name for name, value in index.items() if isinstance(value, list) and value and value[0] is not None]
-    components = [read_folder(source, files, name) for name in names if any(file.startswith(f"{name}/") for file in files)]
-    return Checkpoint(format="diffusers", components=tuple(part for part in components if part.format != "none"))
+    present = [name for name in names if any(file.startswith(f"{name}/") for file in files)]
+    components = [read_folder(source, files, name) for name in present]
+    absent = ", ".join(clip(name) for name in names if name not in present)
+    remark = Remark(code="missing-component", message=f"{DIFFUSERS} names components that have no folder: {absent}")
+    return Checkpoint(
+        format="diffusers",
+        components=tuple(part for part in components if part.format != "none"),
+        remarks=(remark,) if absent else (),
+    )
 
 
 def read_modules(source: Source, files: Mapping[str, int | None], root: Checkpoint) -> Checkpoint:
     """sentence-transformers: the transformer at the root or in a folder, and the dense layers beside it."""
     content = parse_list(source.read(SENTENCE, limit=MAX_CONFIG_BYTES))
-    paths = [str(entry["path"]) for entry in content if isinstance(entry, Mapping) and entry.get("path")]
-    parts = [read_folder(source, files, path) for path in paths if ".." not in path.split("/")]
+    paths = [str(entry.get("path") or "").strip("/") for entry in content if isinstance(entry, Mapping)]
+    parts = [read_folder(source, files, path) for path in dict.fromkeys(paths) if path and ".." not in path.split("/")]
     components = tuple(part for part in parts if part.format != "none")
-    return replace(root, format="sentence-transformers", components=components)
+    if "" in paths or not components:
+        return replace(root, format="sentence-transformers", components=components)
+    config_file = f"{components[0].component}/config.json"
+    return Checkpoint(format="sentence-transformers", components=components, config_file=config_file)
 
 
 def parse_list(data: bytes) -> list[Any]:
@@ -129,10 +147,15 @@ def parse_list(data: bytes) -> list[Any]:
     return modules if isinstance(modules, list) else []
 
 
-def adapter_base(source: Source) -> str | None:
-    content = parse_object(source.read(ADAPTER, limit=MAX_CONFIG_BYTES), ADAPTER, ConfigError, strict=False)
+def read_adapter(source: Source, found: Checkpoint) -> Checkpoint:
+    """An adapter's own weights, and the name of its base where adapter_config.json can be read."""
+    try:
+        content = parse_object(source.read(ADAPTER, limit=MAX_CONFIG_BYTES), ADAPTER, ConfigError, strict=False)
+    except ConfigError as error:
+        remark = Remark(code=error.code, message=error.message, hint=error.hint)
+        return replace(found, format="adapter", remarks=(*found.remarks, remark))
     base = content.get("base_model_name_or_path")
-    return base if isinstance(base, str) and base else None
+    return replace(found, format="adapter", adapter_base=base if isinstance(base, str) and base else None)
 
 
 def without_weights(files: Mapping[str, int | None], source: Source) -> Checkpoint:
@@ -146,11 +169,28 @@ def without_weights(files: Mapping[str, int | None], source: Source) -> Checkpoi
     return Checkpoint(format="config-only")
 
 
+def unlisted(own: Mapping[str, int | None], shards: Iterable[str]) -> list[str]:
+    """Safetensors files beside an index that does not name them, such as `consolidated.safetensors`."""
+    listed = set(shards)
+    return sorted(file for file in own if file.endswith(".safetensors") and "/" not in file and file not in listed)
+
+
 def skipped(choice: Choice) -> list[Remark]:
-    if not choice.skipped:
-        return []
-    names = ", ".join(choice.skipped[:2]) + (f" and {len(choice.skipped) - 2} more" if len(choice.skipped) > 2 else "")
-    return [Remark(code="same-weights-twice", message=f"not counted, the same weights again: {names}")]
+    """The files that were not counted, and why."""
+    found = []
+    if choice.skipped:
+        message = f"not counted, the same weights again: {some(choice.skipped)}"
+        found.append(Remark(code="same-weights-twice", message=message))
+    if choice.unclear:
+        message = f"of several weight files {choice.files[0]} is counted, not {some(choice.unclear)}"
+        hint = "give the path of a file to size that one alone"
+        found.append(Remark(code="several-checkpoints", message=message, hint=hint))
+    return found
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of many."""
+    return ", ".join(names[:2]) + (f" and {len(names) - 2:,} more" if len(names) > 2 else "")
 
 
 def refuse_gaps(files: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hfmem.checkpoint.header import PREFIX_BYTES, Header, header_length, parse_header, read_entries
-from hfmem.checkpoint.index import MAX_INDEX_BYTES, MAX_SHARDS, ShardIndex, parse_index
+from hfmem.checkpoint.index import MAX_INDEX_BYTES, MAX_SHARDS, ShardIndex, parse_index, size_in
 from hfmem.checkpoint.json_text import clip, parse_object
 from hfmem.checkpoint.tensors import Declared, Grouping, Remark, Tensor, TensorGroup
 from hfmem.errors import BrokenCheckpoint, HeaderError, ShardIndexError
@@ -28,31 +28,47 @@ class Collected:
 
 def read_sharded(source: Source, index_name: str, prefix: str = "") -> tuple[tuple[TensorGroup, ...], ShardIndex, list[Remark]]:
     """Every tensor of the shards an index names. Raises `ShardIndexError`, `HeaderError`."""
+    index = read_index(source, index_name, prefix)
+    collected = Collected(places=index.places)
+    for number, header in enumerate(shard_headers(source, [prefix + shard for shard in index.shards])):
+        add(collected, header, number, index.shards[number])
+    return tuple(collected.grouping.groups()), index, [*remarks(collected, index_name), *unusable_size(index)]
+
+
+def read_index(source: Source, index_name: str, prefix: str = "") -> ShardIndex:
+    """An index whose files are all there. Raises `ShardIndexError`."""
     index = parse_index(source.read(prefix + index_name, limit=MAX_INDEX_BYTES), index_name)
     if len(index.shards) > MAX_SHARDS:
         raise ShardIndexError(
             f"{index_name} names {len(index.shards):,} files; {MAX_SHARDS:,} is the most", code="too-many-shards"
         )
     refuse_missing(source.files(), [prefix + shard for shard in index.shards], index_name)
-    collected = Collected(places=index.places)
-    for number, header in enumerate(shard_headers(source, [prefix + shard for shard in index.shards])):
-        add(collected, header, number, index.shards[number])
-    return tuple(collected.grouping.groups()), index, remarks(collected, index_name)
+    return index
 
 
-def read_combined(source: Source, index_name: str, reply: bytes) -> tuple[tuple[TensorGroup, ...], list[Declared], list[Remark]]:
+def unusable_size(index: ShardIndex) -> list[Remark]:
+    """A `total_size` that is there and cannot be one."""
+    said = index.metadata.get("total_size")
+    if said is None or index.total_size is not None:
+        return []
+    message = f"{index.file}: metadata.total_size is {clip(str(said))}, which is no size; it is not used"
+    return [Remark(code="declared-total-differs", message=message)]
+
+
+def read_combined(
+    source: Source, index_name: str, reply: bytes
+) -> tuple[tuple[TensorGroup, ...], tuple[str, ...], list[Declared], list[Remark]]:
     """Every tensor of the source's one reply for all shards. Raises `HeaderError`, `ShardIndexError`."""
     content = parse_object(reply, "the Hub's safetensors metadata", HeaderError, strict=False)
     headers, sizes = content.get("headers"), source.files()
     if not isinstance(headers, Mapping) or not headers or not all(isinstance(h, Mapping) for h in headers.values()):
         raise HeaderError("the Hub's safetensors metadata has no headers", code="bad-index")
-    collected = Collected()
-    for number, shard in enumerate(sorted(headers)):
+    collected, shards = Collected(), tuple(sorted(headers))
+    for number, shard in enumerate(shards):
         header = read_entries(headers[shard], shard, None)
         check_against_size(header, shard, sizes.get(shard))
         add(collected, header, number, shard)
-    index = content.get("index")
-    return tuple(collected.grouping.groups()), declared(index_name, index), remarks(collected, None)
+    return tuple(collected.grouping.groups()), shards, declared(index_name, content.get("index")), remarks(collected, None)
 
 
 def read_files(source: Source, names: Sequence[str]) -> tuple[tuple[TensorGroup, ...], list[Remark]]:
@@ -152,9 +168,7 @@ def check_against_size(header: Header, shard: str, file_bytes: int | None) -> No
 
 
 def declared(index_name: str, index: object) -> list[Declared]:
-    metadata = index.get("metadata") if isinstance(index, Mapping) else None
-    size = metadata.get("total_size") if isinstance(metadata, Mapping) else None
-    return declared_size(index_name, int(size)) if isinstance(size, (int, float)) and size > 0 else []
+    return declared_size(index_name, size_in(index.get("metadata")) if isinstance(index, Mapping) else None)
 
 
 def declared_size(index_name: str, size: int | None) -> list[Declared]:

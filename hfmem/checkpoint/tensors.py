@@ -117,6 +117,7 @@ class Checkpoint:
     components: tuple[Checkpoint, ...] = ()
     declared: tuple[Declared, ...] = ()
     adapter_base: str | None = None  # the repo an adapter was trained on
+    config_file: str = "config.json"  # where the configuration of the weights lies
     files_bytes: int | None = None  # for formats whose tensors are not read
     remarks: tuple[Remark, ...] = ()
 

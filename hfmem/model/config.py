@@ -108,14 +108,20 @@ class Config:
         if not isinstance(found, str) or not found.startswith("="):
             return found
         dividend, _, divisor = found[1:].partition("//")
-        return self.integer(dividend) // (self.integer(divisor) if divisor else 1)
+        quotient, remainder = divmod(self.integer(dividend), self.integer(divisor) if divisor else 1)
+        if remainder:
+            raise undivided(name, dividend, self.integer(dividend), divisor, self.integer(divisor))
+        return quotient
 
     def _layer_overrides(self) -> Mapping[str, Any]:
         overrides = self.raw.get("per_layer_config") if self.layer is not None else None
-        if not isinstance(overrides, Mapping):
+        if not overrides:
             return {}
-        own = next((value for key, value in overrides.items() if str(key).lstrip("0") == str(self.layer or "")), None)
-        return own if isinstance(own, Mapping) else {}
+        keys = (f"{self.layer:0{width}d}" for width in range(1, 6))  # "7" and "007" are the same layer
+        own: Any = next((overrides[key] for key in keys if key in overrides), {}) if isinstance(overrides, Mapping) else None
+        if not isinstance(own, Mapping):
+            raise ConfigError(f"config.json: per_layer_config should hold objects, found {shown(overrides)}", code="bad-field")
+        return own
 
     # -- typed -------------------------------------------------------------------------------------------------------
 
@@ -138,7 +144,10 @@ class Config:
         return None if value is None else whole(name, value, minimum)
 
     def flag(self, name: str, default: bool = False) -> bool:
+        """A yes or no; 1 and 0 are what older files write."""
         value = self.value(name)
+        if value is not None and (not isinstance(value, int) or value not in (0, 1)):
+            raise ConfigError(f"config.json: {name} should be true or false, found {shown(value)}", code="bad-field")
         return default if value is None else bool(value)
 
     def items(self, name: str) -> list[Any] | None:
@@ -151,7 +160,9 @@ class Config:
     def section(self, name: str) -> Mapping[str, Any]:
         """A nested plain object, empty where it is absent."""
         value = self.value(name)
-        return value if isinstance(value, Mapping) else {}
+        if value is not None and not isinstance(value, Mapping):
+            raise ConfigError(f"config.json: {name} should be an object, found {shown(value)}", code="bad-field")
+        return value or {}
 
     def missing(self, name: str) -> ConfigError:
         names = ", ".join(dict.fromkeys(self.names(name)))
@@ -167,6 +178,8 @@ class Config:
         """A nested configuration; absent, it is the enclosing class's own default where it has one."""
         part_type, changes, *merges = self.entry.get("parts", {}).get(name, (None, None))
         raw = self.raw.get(name)
+        if part_type is not None and not isinstance(raw, (Mapping, type(None))):
+            raise ConfigError(f"config.json: {name} should be an object, found {shown(raw)}", code="bad-field")
         if isinstance(raw, Mapping):
             return Config.of(raw, part_type or "", changes if merges else None, depth=self.depth + 1)
         if raw is None and changes is not None:
@@ -208,6 +221,12 @@ def whole(name: str, value: Any, minimum: int) -> int:
     if not minimum <= value <= LARGEST:
         raise ConfigError(f"config.json: {name} should be from {minimum} to 2^40, found {shown(value)}", code="bad-field")
     return value
+
+
+def undivided(name: str, dividend: str, whole_value: int, divisor: str, parts: int) -> ConfigError:
+    """The error for a width that its class takes as a quotient, and that is none."""
+    found = f"{dividend} {whole_value} does not divide by {divisor} {parts}, and there is no {name}"
+    return ConfigError(f"config.json: {found}", code="bad-field")
 
 
 def shown(value: Any) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from hfmem.errors import ConfigError
 from hfmem.model.classes import generators
-from hfmem.model.config import Config
-from hfmem.model.decoder import decoder_layers, has_cross_attention, with_blocks
-from hfmem.model.quantization import read_quantization
+from hfmem.model.config import Config, shown, undivided
+from hfmem.model.decoder import cycles, decoder_layers, has_cross_attention, with_blocks
+from hfmem.model.families import family_of
+from hfmem.model.layers import MAX_LAYERS
+from hfmem.model.quantization import is_known, read_quantization
 from hfmem.model.spec import Layer, ModelSpec, Stack, Unknown
 from hfmem.model.text import text_config
 from hfmem.model.towers import read_towers
@@ -21,6 +24,12 @@ DTYPES = {
     "bfloat16": "BF16", "bf16": "BF16", "float16": "F16", "fp16": "F16", "half": "F16", "float32": "F32", "fp32": "F32",
     "float": "F32", "float64": "F64", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2",
 }  # fmt: skip
+# Fields that grow with the depth, under which a file could name more layers than anything real has.
+PER_LAYER = (
+    "layer_types", "hybrid_override_pattern", "sliding_window_pattern", "block_configs", "attn_type_list", "compress_ratios",
+)  # fmt: skip
+# What a value of a JSON type that no reader expects ends in.
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 SOURCES = (
     "num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
     "max_position_embeddings", "sliding_window", "kv_lora_rank", "qk_rope_head_dim",
@@ -32,39 +41,81 @@ def read_model(raw: object) -> ModelSpec:
     config = Config.of(raw)
     unknowns: list[Unknown] = []
     text = attempt(lambda: text_config(config), "config", unknowns) or config
-    layers = attempt(lambda: decoder_layers(text, has_cross=has_cross_attention(config, text)), "kv_cache", unknowns)
-    writes = writes_tokens(config, text)
-    layers = layers if writes or layers is None else tuple(replace(layer, mixers=()) for layer in layers)
-    layers = layers and (attempt(lambda: with_blocks(text, layers or ()), "activations", unknowns) or layers)
-    towers = attempt(lambda: read_towers(config, text), "towers", unknowns) or ()
+    writes = attempt(lambda: writes_tokens(config, text), "kv_cache", unknowns) is not False
+    layers = read_blocks(config, text, writes, unknowns)
 
     def field(name: str, minimum: int = 1) -> int | None:
         return attempt(lambda: text.optional(name, minimum=minimum), name, unknowns)
 
-    hidden = field("hidden_size")
-    is_native = config.is_known and config.model_type == named_type(config.raw)
+    hidden = field("hidden_size") if layers is None else attempt(lambda: text.integer("hidden_size"), "hidden_size", unknowns)
     decoder = (Stack(role="decoder", hidden_size=hidden, layers=layers),) if layers is not None and hidden else ()
-    return ModelSpec(
+    is_native = config.is_known and config.model_type == named_type(config.raw)
+    spec = ModelSpec(
         model_type=named_type(config.raw) or config.model_type,
         read_as=None if is_native else text.model_type if text.is_known else None,
         architecture=architecture(config.raw),
-        stacks=(*decoder, *towers),
+        stacks=(*decoder, *(attempt(lambda: read_towers(config, text), "towers", unknowns) or ())),
         writes_tokens=writes,
-        num_attention_heads=heads_of(text, field("num_attention_heads")),
-        num_key_value_heads=field("num_key_value_heads") or field("num_attention_heads"),
+        num_attention_heads=field("num_attention_heads"),
+        num_key_value_heads=attempt(lambda: key_value_heads(text), "num_key_value_heads", unknowns),
         head_dim=head_width(layers) or field("head_dim", minimum=0),
         vocab_size=field("vocab_size"),
-        tied_embeddings=config.flag("tie_word_embeddings", text.flag("tie_word_embeddings")),
+        tied_embeddings=attempt(lambda: tied(config, text), "tie_word_embeddings", unknowns) or False,
         max_position_embeddings=field("max_position_embeddings", minimum=0) or None,
         dtype=attempt(lambda: read_dtype(config, text), "dtype", unknowns),
-        quantization=read_quantization(config.raw) or read_quantization(text.raw),
-        encoder_positions=config.optional("max_source_positions") if config.flag("is_encoder_decoder") else None,
+        quantization=attempt(lambda: read_quantization(config.raw, text.raw), "quantization", unknowns),
+        encoder_positions=attempt(lambda: encoder_positions(config), "encoder_positions", unknowns),
         linear_biases=linear_biases(text),
         runs_remote_code=isinstance(config.raw.get("auto_map"), Mapping),
         is_native=is_native,
-        unknowns=tuple(unknowns),
         sources=dict(config_keys(text)),
     )
+    return replace(spec, unknowns=(*unknowns, *remarks(config, spec)))
+
+
+def read_blocks(config: Config, text: Config, writes: bool, unknowns: list[Unknown]) -> tuple[Layer, ...] | None:
+    """The decoder's layers with what they keep, if the model writes tokens, and the blocks behind them."""
+    layers = attempt(lambda: checked_layers(config, text), "kv_cache", unknowns)
+    if layers is None:
+        return None
+    kept = layers if writes else tuple(replace(layer, mixers=()) for layer in layers)
+    return attempt(lambda: with_blocks(text, kept), "activations", unknowns) or kept
+
+
+def checked_layers(config: Config, text: Config) -> tuple[Layer, ...]:
+    """The layers of a configuration whose per-layer fields are what they should be. Raises `ConfigError`."""
+    kinds = text.said("layer_types")
+    if isinstance(kinds, list) and not all(isinstance(kind, str) for kind in kinds):
+        raise ConfigError(f"config.json: layer_types should be a list of names, found {shown(kinds)}", code="bad-field")
+    for name in PER_LAYER:
+        said = text.said(name)
+        if isinstance(said, (str, list)) and len(said) > MAX_LAYERS:
+            raise ConfigError(f"config.json: {name} has {len(said):,} entries; {MAX_LAYERS:,} is the most", code="bad-field")
+    if (text.optional("num_hidden_layers") or 0) * cycles(text, family_of(text.model_type)) > MAX_LAYERS:
+        raise ConfigError(f"config.json: more than {MAX_LAYERS:,} layers, counting each cycle", code="bad-field")
+    layers = decoder_layers(text, has_cross=has_cross_attention(config, text))
+    refuse_floored_width(text, layers)
+    return layers
+
+
+def refuse_floored_width(text: Config, layers: tuple[Layer, ...]) -> None:
+    """A head's width taken as the hidden size over the heads must be that; only defaults of a class may leave a rest."""
+    width, is_said = head_width(layers), text.has("hidden_size") or text.has("num_attention_heads")
+    if not width or not is_said or text.value("head_dim"):
+        return
+    hidden, heads = text.integer("hidden_size"), text.integer("num_attention_heads")
+    if hidden % heads and width == hidden // heads:
+        raise undivided("head_dim", "hidden_size", hidden, "num_attention_heads", heads)
+
+
+def remarks(config: Config, spec: ModelSpec) -> Iterator[Unknown]:
+    """What the file leaves open although every field could be read."""
+    if named_type(config.raw) is None and not config.is_known:
+        message = "config.json names no model type, so its fields are read as they stand"
+        yield Unknown(part="model_type", code="missing-field", message=message)
+    if spec.quantization is not None and not is_known(spec.quantization):
+        message = f"the method {spec.quantization.method!r} is not known; weights are sized by their headers"
+        yield Unknown(part="quantization", code="unknown-quant", message=message)
 
 
 def read_layers(raw: object) -> tuple[Layer, ...]:
@@ -88,9 +139,12 @@ def attempt(read: Callable[[], Value], part: str, unknowns: list[Unknown]) -> Va
         return read()
     except ConfigError as error:
         found = Unknown(part=part, code=error.code, message=error.message, hint=error.hint)
-        if all(found.message != other.message for other in unknowns):
-            unknowns.append(found)
-        return None
+    except UNFORESEEN as error:
+        message = f"config.json has a value of an unforeseen kind: {type(error).__name__}: {str(error)[:80]}"
+        found = Unknown(part=part, code="bad-field", message=message)
+    if all(found.message != other.message for other in unknowns):
+        unknowns.append(found)
+    return None
 
 
 def read_dtype(config: Config, text: Config) -> str | None:
@@ -104,8 +158,21 @@ def read_dtype(config: Config, text: Config) -> str | None:
     return name
 
 
-def heads_of(text: Config, declared: int | None) -> int | None:
-    return declared if declared is not None or "attn_config" not in text.raw else text.optional("num_attention_heads")
+def key_value_heads(text: Config) -> int | None:
+    """Groups that share keys and values; a head each where the file does not group them, and never more than heads."""
+    heads, groups = text.optional("num_attention_heads", minimum=1), text.optional("num_key_value_heads", minimum=1)
+    if heads and groups and groups > heads:
+        raise ConfigError(f"config.json: {groups} key-value heads are more than the {heads} attention heads", code="bad-field")
+    return groups or heads
+
+
+def tied(config: Config, text: Config) -> bool:
+    return config.flag("tie_word_embeddings", text.flag("tie_word_embeddings"))
+
+
+def encoder_positions(config: Config) -> int | None:
+    """The tokens an encoder always gives, whatever it hears."""
+    return config.optional("max_source_positions") if config.flag("is_encoder_decoder") else None
 
 
 def head_width(layers: tuple[Layer, ...] | None) -> int | None:
@@ -136,5 +203,5 @@ def config_keys(text: Config) -> Iterator[tuple[str, str]]:
     """Our name → the key of config.json its value came from, or the class whose default it is."""
     for name in SOURCES:
         said = next((key for key in text.names(name) if key in text.raw), None)
-        if said or text.value(name) is not None:
+        if said or attempt(partial(text.value, name), name, []) is not None:
             yield name, f"config.json:{said}" if said else f"{text.model_type} class default"

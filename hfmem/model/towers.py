@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hfmem.errors import ConfigError
 from hfmem.model.config import Config
 from hfmem.model.ffn import read_ffn
+from hfmem.model.layers import MAX_LAYERS
 from hfmem.model.spec import Layer, Stack
 from hfmem.tables.aliases import TOWER_PARTS
 
@@ -33,9 +34,10 @@ def flat_encoder(config: Config, text: Config) -> Stack | None:
 
 def tower(part: Config, role: str) -> Stack | None:
     """A tower's layers; one that does not say its sizes (convolutional, pyramidal) is left to the headers."""
-    try:
-        count, hidden = part.integer("num_hidden_layers"), part.integer("hidden_size")
-        layers = tuple(Layer(kind="encoder", ffn=read_ffn(part.at(i), "encoder", False)) for i in range(count))
-    except ConfigError:
+    if any(part.value(name) is None or isinstance(part.value(name), list) for name in ("num_hidden_layers", "hidden_size")):
         return None
+    count, hidden = part.integer("num_hidden_layers"), part.integer("hidden_size")
+    if count > MAX_LAYERS:
+        raise ConfigError(f"config.json: a tower has {count:,} layers; {MAX_LAYERS:,} is the most", code="bad-field")
+    layers = tuple(Layer(kind="encoder", ffn=read_ffn(part.at(i), "encoder", False)) for i in range(count))
     return Stack(role=role, hidden_size=hidden, layers=layers)

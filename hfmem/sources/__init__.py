@@ -9,9 +9,7 @@ from hfmem.sources.reference import LocalPath, parse_reference
 __all__ = ["Origin", "Source", "open_source"]
 
 
-def open_source(
-    text: str, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None
-) -> Source:
+def open_source(text: str, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None) -> Source:
     """The source a reference names; the Hub's client is imported only when it is not a path."""
     reference = parse_reference(text, revision=revision)
     if isinstance(reference, LocalPath):

@@ -154,7 +154,8 @@ def _latest_snapshot(repo: Path) -> Path:
 def _read_exactly(file: FileIO, path: Path, start: int, length: int) -> bytes:
     content = bytearray()
     try:
-        file.seek(start)
+        if length:
+            file.seek(start)
         while len(content) < length and (chunk := file.read(length - len(content))):
             content += chunk
     except OSError as error:

@@ -38,9 +38,7 @@ class Range:
         return f"bytes={self.start}-{self.end - 1}"
 
 
-def whole_body(
-    response: httpx2.Response, deadline: Deadline, *, limit: int, expected: int | None, subject: Subject
-) -> bytes:
+def whole_body(response: httpx2.Response, deadline: Deadline, *, limit: int, expected: int | None, subject: Subject) -> bytes:
     """All of a body, which is refused as soon as it is more than `limit` bytes, or than the `expected` ones."""
     decode = _decoder(response, subject)
     most = limit if expected is None else min(limit, expected)
@@ -65,7 +63,9 @@ def range_body(response: httpx2.Response, deadline: Deadline, *, asked: Range, s
 
 
 def total_bytes(response: httpx2.Response) -> int | None:
-    """The size of the file, as a `Content-Range` states it."""
+    """The size of the file a range is of, as the answer states it."""
+    if response.status_code == 200:
+        return _declared_bytes(response)
     total = response.headers.get("content-range", "").rpartition("/")[2]
     return int(total) if re.fullmatch(r"\d{1,19}", total) else None
 

@@ -49,14 +49,12 @@ class Subject:
 
 def refusal(status: int, headers: Mapping[str, str], subject: Subject, *, token_sent: bool) -> HfmemError:
     """
-    The error for a status of 400 or more from the Hub itself.
+    The error for a status of 400 or more from the Hub itself that another try would not mend.
 
     The body is not looked at: it may be of any size and encoding, and what the Hub has to say is in its headers.
     """
     code = headers.get("x-error-code", "")
     said = cleaned(headers.get("x-error-message", ""))
-    if status in TRANSIENT_STATUSES:
-        return transient(status, headers, subject)
     if code == "GatedRepo":
         return _gated(subject, token_sent)
     if status in (401, 403) and said.lower().startswith(_DISABLED):

@@ -64,15 +64,16 @@ class Requests:
         return self._tried(_Request(url=url, subject=subject, headers=headers, read_body=read_body))
 
     def _tried(self, request: _Request) -> Answer:
-        for tries in range(1, self._patience.tries + 1):
+        tries = 0
+        while True:
             try:
                 return self._once(request)
             except Transient as failure:
+                tries += 1
                 wait = self._patience.wait_before_try(tries, failure.wait_seconds)
                 if wait is None:
                     raise
             self._patience.sleep(wait)
-        raise AssertionError("the last try returns or raises")
 
     def _once(self, request: _Request) -> Answer:
         require_online(request.subject)

@@ -48,7 +48,7 @@ def our_errors(subject: Subject) -> Iterator[None]:
     except httpx2.TimeoutException as error:
         raise Transient(f"{subject.host} does not answer in time for {subject}", code="timeout") from error
     except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL) as error:
-        raise NetworkError(f"{subject.host} is no web address", code="connection", hint="check HF_ENDPOINT") from error
+        raise not_the_hub(subject, f"the way to {subject} leads to no web address") from error
     except httpx2.TransportError as error:
         raise _connection_error(error, subject) from error
 
