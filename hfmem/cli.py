@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -159,4 +160,5 @@ def complain(message: str, hint: str | None) -> None:
 
 def main() -> None:
     """The entry point of `hfmem` and `python -m hfmem`."""
+    gc.set_threshold(100_000)  # a short process: looking for cycles costs more than they do
     app()

@@ -71,7 +71,7 @@ def remote(folder: Path, runs: int) -> None:
     with loopback(folder, checkpoints.write(SHARDED, folder / "sharded"), SHARDED) as hub:
         tools = {"hfmem": estimate(SHARDED)}
         if shutil.which("hf-mem", path=str(Path(sys.executable).parent)):
-            tools["hf-mem"] = [str(Path(sys.executable).parent / "hf-mem"), "--model-id", SHARDED, "--experimental"]
+            tools["hf-mem"] = [str(Path(sys.executable).parent / "hf-mem"), "--model-id", SHARDED]
         if (Path(sys.executable).parent / "accelerate").exists():
             accelerate = str(Path(sys.executable).parent / "accelerate")
             tools["accelerate"] = [accelerate, "estimate-memory", SHARDED, "--library_name", "transformers"]

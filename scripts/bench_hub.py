@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import shutil
@@ -14,9 +15,31 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from hub_answers import REPO_ID, ROUTES, Handler
+from hub_repos import part_of
 from hub_server import HubServer, Sparse
 
 HOST = "huggingface.co"
+
+
+def tree(handler: Handler, repo_id: str, revision: str) -> None:
+    """The list of files as hf-mem asks for it."""
+    files = handler.server.hub.repos[repo_id].files[handler.server.hub.repos[repo_id].commits[revision]]
+    handler._json([{"type": "file", "oid": "0" * 40, "path": name, "size": len(value)} for name, value in files.items()])
+
+
+def info(handler: Handler, repo_id: str) -> None:
+    """A model's page with what accelerate wants to know; hfmem asks for sizes and gets the ordinary answer."""
+    if "blobs" in handler.path:
+        handler._info(repo_id, "")
+        return
+    repo = handler.server.hub.repos[repo_id]
+    config = repo.files[repo.commits["main"]]["config.json"]
+    described = {"config": json.loads(part_of(config, 0, len(config))), "library_name": "transformers"}
+    handler._json({"id": repo_id, "sha": repo.commits["main"], "gated": False, "siblings": [], **described})
+
+
+ROUTES[:0] = [(rf"/api/models/{REPO_ID}/tree/(?P<revision>[^/]+)", tree), (rf"/api/models/{REPO_ID}", info)]
 
 
 class Loopback:

@@ -109,7 +109,7 @@ def likeness(architecture: str, model_type: str | None) -> int:
 
 def render(table: dict[str, Any]) -> str:
     """One line per model type, so that a change of one type is a change of one line."""
-    lines = [f"{json.dumps(name)}: {json.dumps(entry, sort_keys=True)}" for name, entry in table["types"].items()]
+    lines = [f"  {json.dumps(name)}: {json.dumps(entry, sort_keys=True)}" for name, entry in table["types"].items()]
     head = f'{{"transformers": {json.dumps(table["transformers"])},\n"architectures": {json.dumps(table["architectures"])},\n'
     return head + '"types": {\n' + ",\n".join(lines) + "\n}}\n"
 

@@ -133,7 +133,7 @@ def names(cls: Any, attribute: str) -> list[str]:
 
 
 def render(table: dict[str, Any]) -> str:
-    lines = [f"{json.dumps(name)}: {json.dumps(row, sort_keys=True)}" for name, row in table["classes"].items()]
+    lines = [f"  {json.dumps(name)}: {json.dumps(row, sort_keys=True)}" for name, row in table["classes"].items()]
     head = f'{{"transformers": {json.dumps(table["transformers"])},\n"generators": {json.dumps(table["generators"])},\n'
     return head + '"classes": {\n' + ",\n".join(lines) + "\n}}\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import socket
@@ -102,14 +103,11 @@ class Handler(BaseHTTPRequestHandler):
             repo_id, _, place = unquote(path).removeprefix("/").partition("@")
             self._file(repo_id, place)
             return
-        for pattern, answer in _ROUTES:
+        for pattern, answer in ROUTES:
             if match := re.fullmatch(pattern, path):
                 answer(self, **{name: unquote(text) for name, text in match.groupdict().items()})
                 return
         self._refuse(404, "", "Not Found")
-
-    def _harnesses(self) -> None:
-        self._json({"standardEnvVars": [], "harnesses": {}})
 
     def _info(self, repo_id: str, revision: str) -> None:
         repo = self._repo(repo_id, f"/api/models/{{}}{'/revision/' + quote(revision, safe='') if revision else ''}")
@@ -150,7 +148,8 @@ class Handler(BaseHTTPRequestHandler):
         commit, _, name = place.partition("@")
         content = self.server.hub.repos[repo_id].files[commit][name]
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["range"] or "")
-        named = {"X-Repo-Commit": FLIPPED if self._kind == "commit_flip" else commit}
+        etag = hashlib.sha1(place.encode()).hexdigest()
+        named = {"X-Repo-Commit": FLIPPED if self._kind == "commit_flip" else commit, "ETag": f'"{etag}"'}
         if asked is None or self._kind == "no_range":
             self._send(200, content, named)
             return
@@ -289,12 +288,12 @@ _FAULTS = {
     "redirect": Handler.fault_redirect,
     "body": Handler.fault_body,
 }
-_ID = r"(?P<repo_id>[\w.\-]+(?:/[\w.\-]+)?)"
-_ROUTES: list[tuple[str, Any]] = [
-    (rf"/api/models/{_ID}/revision/(?P<revision>[^/]+)", Handler._info),
-    (rf"/api/models/{_ID}/safetensors-metadata/(?P<index>.+)", Handler._sharded_headers),
-    (rf"/api/models/{_ID}(?P<revision>)", Handler._info),
-    (r"/api/agent-harnesses", Handler._harnesses),
-    (rf"/api/resolve-cache/models/{_ID}/(?P<commit>[0-9a-f]{{40}})/(?P<name>.+)", Handler._resolve_cache),
-    (rf"/{_ID}/resolve/(?P<revision>[^/]+)/(?P<name>.+)", Handler._resolve),
+REPO_ID = r"(?P<repo_id>[\w.\-]+(?:/[\w.\-]+)?)"
+ROUTES: list[tuple[str, Any]] = [
+    (rf"/api/models/{REPO_ID}/revision/(?P<revision>[^/]+)", Handler._info),
+    (rf"/api/models/{REPO_ID}/safetensors-metadata/(?P<index>.+)", Handler._sharded_headers),
+    (rf"/api/models/{REPO_ID}(?P<revision>)", Handler._info),
+    (r"/api/agent-harnesses", lambda handler: handler._json({})),
+    (rf"/api/resolve-cache/models/{REPO_ID}/(?P<commit>[0-9a-f]{{40}})/(?P<name>.+)", Handler._resolve_cache),
+    (rf"/{REPO_ID}/resolve/(?P<revision>[^/]+)/(?P<name>.+)", Handler._resolve),
 ]

@@ -37,7 +37,7 @@ def verdict(content: bytes) -> str:
 
 def reference_accepts(content: bytes) -> bool:
     try:
-        deserialize(content)
+        deserialize(content)  # type: ignore[no-untyped-call]
     except (SafetensorError, UnicodeDecodeError):
         return False
     return True
@@ -170,7 +170,8 @@ def test_every_dtype_of_the_format_is_known(dtype: str) -> None:
 
 def test_a_name_given_twice_is_refused_where_the_reference_takes_the_last() -> None:
     content = file(
-        '{"w": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]}, "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'
+        '{"w": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]}, '
+        '"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'
     )
     assert verdict(content) == "duplicate-key"
 

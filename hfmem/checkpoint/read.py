@@ -78,8 +78,10 @@ def read_safetensors(source: Source, own: Mapping[str, int | None], choice: Choi
         files={file: own.get(file) for file in shards},
         component=name or None,
         declared=tuple(declared),
+        files_bytes=None if groups else 0,
     )
-    return replace(found, remarks=(*skipped(choice), *more, *differing(found)))
+    empty = [] if groups else [Remark(code="no-tensors", message="the safetensors files hold no tensors")]
+    return replace(found, remarks=(*skipped(choice), *more, *empty, *differing(found)))
 
 
 def read_pickles(source: Source, own: Mapping[str, int | None], choice: Choice, prefix: str, name: str) -> Checkpoint:

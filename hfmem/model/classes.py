@@ -6,21 +6,16 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from hfmem.tables import read_table
-
-
-@cache
-def loading_table() -> Mapping[str, Any]:
-    return read_table("loading.json")
+from hfmem.tables import read_row, read_section
 
 
 @cache
 def generators() -> frozenset[str]:
     """Model types whose classes write tokens."""
-    return frozenset(loading_table()["generators"])
+    return frozenset(read_section("loading.json", "generators"))
 
 
 def class_row(architecture: str | None) -> Mapping[str, Any]:
     """A class's `ignored`, `tied`, `fp32` and `strict` lists; empty where it has none or is not known."""
-    row: Mapping[str, Any] = loading_table()["classes"].get(architecture or "", {})
+    row: Mapping[str, Any] = read_row("loading.json", architecture or "") or {}
     return row

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 from hfmem.errors import ConfigError
-from hfmem.tables import read_table
+from hfmem.tables import read_row, read_section
 from hfmem.tables.aliases import ALIASES
 from hfmem.tables.remote import MODEL_TYPES
 
@@ -21,10 +20,10 @@ MAX_NESTING = 4
 _ABSENT: Any = object()
 
 
-@cache
-def defaults_table() -> Mapping[str, Any]:
-    """What transformers' configuration classes say when a key is absent; made by scripts/generate_defaults.py."""
-    return read_table("defaults.json")
+def class_defaults(model_type: str) -> Mapping[str, Any] | None:
+    """What a transformers class says when a key is absent, None for a type it does not carry (generate_defaults.py)."""
+    row: Mapping[str, Any] | None = read_row("defaults.json", model_type)
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +53,11 @@ class Config:
     @property
     def entry(self) -> Mapping[str, Any]:
         """The row of this model type in the defaults table; empty when transformers does not carry it."""
-        row: Mapping[str, Any] = defaults_table()["types"].get(self.model_type, {})
-        return row
+        return class_defaults(self.model_type) or {}
 
     @property
     def is_known(self) -> bool:
-        return self.model_type in defaults_table()["types"]
+        return class_defaults(self.model_type) is not None
 
     def at(self, layer: int) -> Config:
         """The same configuration as one layer sees it."""
@@ -195,11 +193,11 @@ def known_type(raw: Mapping[str, Any], expected: str) -> str:
     """The type to read a configuration as: its own, the one its code is a copy of, or that of its architecture."""
     own = raw.get("model_type")
     named = MODEL_TYPES.get(own, own) if isinstance(own, str) and own else expected
-    if named in defaults_table()["types"]:
+    if class_defaults(named) is not None:
         return named
     architectures = raw.get("architectures")
     first = architectures[0] if isinstance(architectures, list) and architectures else architectures
-    return defaults_table()["architectures"].get(first, named) if isinstance(first, str) else named
+    return read_section("defaults.json", "architectures").get(first, named) if isinstance(first, str) else named
 
 
 def reach(raw: Mapping[str, Any], dotted: str) -> Any:
