@@ -141,7 +141,7 @@ TREES: list[tuple[str, dict[str, bytes], str, int | None, list[str]]] = [
         {"adapter_config.json": ADAPTER, "adapter_model.safetensors": W, "model.safetensors": f32("w", count=100)},
         "adapter", 2 * 4, [],
     ),
-    ("an adapter of broken settings", {"adapter_config.json": b"{", "adapter_model.safetensors": W}, "adapter", 2 * 4, ["bad-json"]),
+    ("broken settings", {"adapter_config.json": b"{", "adapter_model.safetensors": W}, "adapter", 2 * 4, ["bad-json"]),
     ("a config alone", {"config.json": CONFIG}, "config-only", None, []),
     (
         "a pipeline: every component is summed, folders without weights count nothing",

@@ -13,13 +13,15 @@ from hfmem.errors import BrokenCheckpoint, HeaderError, ShardIndexError
 from hfmem.sources.base import Source
 
 
+MET = -1
+
+
 @dataclass(slots=True)
 class Collected:
     """What has been read so far of one folder's weights."""
 
     grouping: Grouping = field(default_factory=Grouping)
-    places: dict[int, int] = field(default_factory=dict)  # hash of name → shard number, of names not met yet
-    seen: set[int] = field(default_factory=set)
+    places: dict[int, int] = field(default_factory=dict)  # hash of name → number of its shard, or MET
     unlisted: int = 0
     misplaced: int = 0
     first_unlisted: str = ""
@@ -104,10 +106,11 @@ def add(collected: Collected, header: Header, number: int, shard: str) -> None:
     """Count a header's tensors; a name met before is an error, one in another place than listed is remembered."""
     for tensor in header.tensors:
         key = hash(tensor.name)
-        if key in collected.seen:
+        listed = collected.places.get(key)
+        if listed == MET:
             raise BrokenCheckpoint(f"tensor {clip(tensor.name)} is in two files, one of them {shard}", code="duplicate-tensor")
-        collected.seen.add(key)
-        place(collected, tensor, key, number)
+        collected.places[key] = MET
+        place(collected, tensor, listed, number)
         collected.grouping.add(tensor)
     if header.has_unknown_dtypes:
         from hfmem.checkpoint.tensors import DTYPE_BITS
@@ -115,8 +118,7 @@ def add(collected: Collected, header: Header, number: int, shard: str) -> None:
         collected.unknown_dtypes.update(tensor.dtype for tensor in header.tensors if tensor.dtype not in DTYPE_BITS)
 
 
-def place(collected: Collected, tensor: Tensor, key: int, number: int) -> None:
-    listed = collected.places.pop(key, None)
+def place(collected: Collected, tensor: Tensor, listed: int | None, number: int) -> None:
     if listed is None:
         collected.unlisted += 1
         collected.first_unlisted = collected.first_unlisted or tensor.name
@@ -127,10 +129,9 @@ def place(collected: Collected, tensor: Tensor, key: int, number: int) -> None:
 def remarks(collected: Collected, index_name: str | None) -> list[Remark]:
     """What does not agree between the index and the headers; the headers are what counts."""
     found = []
-    if index_name and collected.places:
-        found.append(
-            Remark(code="index-mismatch", message=f"{index_name} names {len(collected.places):,} tensors that no file has")
-        )
+    missing = sum(place != MET for place in collected.places.values())
+    if index_name and missing:
+        found.append(Remark(code="index-mismatch", message=f"{index_name} names {missing:,} tensors that no file has"))
     if index_name and collected.unlisted:
         some = f"{collected.unlisted:,} tensors that {index_name} does not name, the first {clip(collected.first_unlisted)}"
         found.append(Remark(code="index-mismatch", message=f"the files hold {some}; they are counted"))

@@ -152,15 +152,15 @@ def _latest_snapshot(repo: Path) -> Path:
 
 
 def _read_exactly(file: FileIO, path: Path, start: int, length: int) -> bytes:
-    content = bytearray()
+    """One read gives all of an ordinary file, and then nothing is copied: an index can have sixty megabytes."""
     try:
-        if length:
-            file.seek(start)
-        while len(content) < length and (chunk := file.read(length - len(content))):
-            content += chunk
+        file.seek(start)
+        content = file.read(length) or b""
+        while len(content) < length and (more := file.read(length - len(content))):
+            content += more
     except OSError as error:
         raise why_unreadable(error, path) from error
-    return bytes(content)
+    return content
 
 
 def _version(status: os.stat_result) -> tuple[int, int]:
