@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from hfmem.errors import HfmemError
     from hfmem.memory.estimate import Estimate, Item, Phase
     from hfmem.memory.subject import Model
+    from hfmem.memory.training.workload import Training
     from hfmem.memory.workload import Inference
 
-__all__ = ["Estimate", "HfmemError", "Inference", "Item", "Model", "Phase", "__version__", "estimate", "load"]
+__all__ = ["Estimate", "HfmemError", "Inference", "Item", "Model", "Phase", "Training", "__version__", "estimate", "load"]
 
 _HOMES = {
     "estimate": "hfmem.api", "load": "hfmem.api", "HfmemError": "hfmem.errors", "Estimate": "hfmem.memory.estimate",
     "Item": "hfmem.memory.estimate", "Phase": "hfmem.memory.estimate", "Model": "hfmem.memory.subject",
-    "Inference": "hfmem.memory.workload",
+    "Inference": "hfmem.memory.workload", "Training": "hfmem.memory.training.workload",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from hfmem.checkpoint.tensors import Checkpoint
 from hfmem.errors import ConfigError, HfmemError, NotFound
 from hfmem.memory.estimate import Estimate, Note
 from hfmem.memory.subject import Model, describe, estimate_inference
+from hfmem.memory.training.workload import Training
 from hfmem.memory.workload import Inference
 from hfmem.model.read import read_model
 from hfmem.model.spec import ModelSpec, Unknown
@@ -37,9 +38,13 @@ def load_source(source: Source) -> Model:
     return describe(source.origin, spec_of_format(spec, checkpoint), checkpoint)
 
 
-def estimate(model: Model | str | Path, workload: Inference | None = None) -> Estimate:
+def estimate(model: Model | str | Path, workload: Inference | Training | None = None) -> Estimate:
     """The memory a workload takes; a reference is loaded first."""
     subject = model if isinstance(model, Model) else load(model)
+    if isinstance(workload, Training):
+        from hfmem.memory.training.estimate import estimate_training
+
+        return estimate_training(subject, workload)
     return estimate_inference(subject, workload or Inference())
 
 

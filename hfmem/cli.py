@@ -8,12 +8,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hfmem._version import __version__
 from hfmem.errors import ExitCode, HfmemError
+
+if TYPE_CHECKING:
+    from hfmem.memory.estimate import Estimate
 
 app = typer.Typer(
     help="How much GPU memory a Hugging Face model needs, before anything is downloaded.",
@@ -98,16 +101,86 @@ def estimate(
             encoder_tokens=encoder_tokens,
         )
         found = api.estimate(api.load(model, revision=revision, token=token, cache_dir=cache_dir), workload)
-        write(str(found.total_bytes) if quiet else rendered(found, format, explain))
-        if not found.complete and not partial:
-            raise typer.Exit(ExitCode.CANNOT_TELL)
+        show(found, format, explain=explain, partial=partial, quiet=quiet)
 
 
-def rendered(found: object, format: Format, explain: bool) -> str:
+MethodOpt = Annotated[str, typer.Option(help="full, lora or qlora.")]
+PrecisionOpt = Annotated[str, typer.Option(help="bf16, fp16, fp32, or mixed: float32 weights, computed in 16 bits.")]
+OptimizerOpt = Annotated[str, typer.Option(help="adamw_torch_fused, adamw_torch, adamw_8bit, paged_adamw_8bit, sgd …")]
+CheckpointingOpt = Annotated[str, typer.Option(help="none, full (every layer) or offloaded.")]
+AttentionOpt = Annotated[str, typer.Option(help="flash, sdpa or eager.")]
+LossOpt = Annotated[str, typer.Option(help="standard, fused-ce (one kernel over logits), chunked or fused (no logits).")]
+RankOpt = Annotated[int, typer.Option(help="Rank of LoRA adapters.")]
+TargetsOpt = Annotated[str, typer.Option(help="Modules with adapters, by comma, or all-linear.")]
+DropoutOpt = Annotated[bool, typer.Option("--lora-dropout", help="Adapters with dropout, which keeps a mask.")]
+ShardOpt = Annotated[str, typer.Option(help="none, ddp, zero1, zero2, zero3 or fsdp.")]
+GpusOpt = Annotated[int, typer.Option(help="Devices that share the work.")]
+AccumOpt = Annotated[int, typer.Option(help="Micro-batches a step; above 1, gradients stay between them.")]
+
+
+@app.command()
+def train(
+    model: ModelArg,
+    context: ContextOpt = None,
+    batch: BatchOpt = 1,
+    method: MethodOpt = "full",
+    precision: PrecisionOpt = "bf16",
+    optimizer: OptimizerOpt = "adamw_torch_fused",
+    checkpointing: CheckpointingOpt = "none",
+    attention: AttentionOpt = "sdpa",
+    loss: LossOpt = "standard",
+    lora_rank: RankOpt = 16,
+    lora_targets: TargetsOpt = "all-linear",
+    lora_dropout: DropoutOpt = False,
+    shard: ShardOpt = "none",
+    gpus: GpusOpt = 1,
+    grad_accum: AccumOpt = 1,
+    revision: RevisionOpt = None,
+    token: TokenOpt = None,
+    cache_dir: CacheOpt = None,
+    explain: ExplainOpt = False,
+    partial: PartialOpt = False,
+    format: FormatOpt = Format.text,
+    quiet: QuietOpt = False,
+) -> None:
+    """
+    Estimate the memory one training step needs on each device.
+
+    Examples:  hfmem train Qwen/Qwen3-8B --method qlora --checkpointing full   |   hfmem train DIR --shard fsdp --gpus 8
+    """
+    with failures():
+        from hfmem import api
+        from hfmem.memory.training.workload import Training
+
+        workload = Training(
+            batch=batch,
+            context=context,
+            method=method,
+            precision=precision,
+            optimizer=optimizer,
+            checkpointing=checkpointing,
+            attention=attention,
+            loss=loss,
+            lora_rank=lora_rank,
+            lora_targets=lora_targets,
+            lora_dropout=lora_dropout,
+            shard=shard,
+            gpus=gpus,
+            grad_accum=grad_accum,
+        )
+        found = api.estimate(api.load(model, revision=revision, token=token, cache_dir=cache_dir), workload)
+        show(found, format, explain=explain, partial=partial, quiet=quiet)
+
+
+def show(found: Estimate, format: Format, *, explain: bool, partial: bool, quiet: bool) -> None:
+    """Print an estimate; a part that is unknown is exit code 7 unless that was allowed."""
+    write(str(found.total_bytes) if quiet else rendered(found, format, explain))
+    if not found.complete and not partial:
+        raise typer.Exit(ExitCode.CANNOT_TELL)
+
+
+def rendered(found: Estimate, format: Format, explain: bool) -> str:
     """The report in the format asked for; each renderer is loaded when it is used."""
-    from hfmem.memory.estimate import Estimate
-
-    assert isinstance(found, Estimate)
     if format is Format.json:
         from hfmem.report.json_report import render_json
 

@@ -12,7 +12,6 @@ from hfmem.checkpoint.tensors import Declared, Grouping, Remark, Tensor, TensorG
 from hfmem.errors import BrokenCheckpoint, HeaderError, ShardIndexError
 from hfmem.sources.base import Source
 
-
 MET = -1
 
 

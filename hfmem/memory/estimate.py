@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hfmem.memory.training.workload import Training
 from hfmem.memory.weights import Weights
 from hfmem.memory.workload import Inference
 from hfmem.model.spec import ModelSpec
@@ -76,6 +77,14 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lever:
+    """One change of the workload, and the bytes of the peak it would save."""
+
+    name: str
+    saves_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """The answer for one model and one workload."""
 
@@ -83,10 +92,12 @@ class Estimate:
     model: ModelSpec
     weights: Weights | None
     stored_bytes: int | None
-    workload: Inference
+    workload: Inference | Training
     phases: tuple[Phase, ...]
     notes: tuple[Note, ...] = ()
     resolved: Mapping[str, object] = field(default_factory=dict)  # every option with the value it was given or took
+    totals: Mapping[str, int] = field(default_factory=dict)  # other ways to count the peak, such as bytes allocated
+    levers: tuple[Lever, ...] = ()
 
     @property
     def peak(self) -> Phase:

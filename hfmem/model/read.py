@@ -53,6 +53,7 @@ def read_model(raw: object) -> ModelSpec:
     spec = ModelSpec(
         model_type=named_type(config.raw) or config.model_type,
         read_as=None if is_native else text.model_type if text.is_known else None,
+        text_type=text.model_type or None,
         architecture=architecture(config.raw),
         stacks=(*decoder, *(attempt(lambda: read_towers(config, text), "towers", unknowns) or ())),
         writes_tokens=writes,

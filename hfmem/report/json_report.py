@@ -30,10 +30,19 @@ def to_dict(estimate: Estimate) -> dict[str, Any]:
         "total_bytes": peak.total_bytes,
         "low_bytes": peak.low_bytes,
         "high_bytes": peak.high_bytes,
+        **training_dict(estimate),
         "devices": [],
         "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in estimate.notes],
         "versions": {"hfmem": __version__},
     }
+
+
+def training_dict(estimate: Estimate) -> dict[str, Any]:
+    """What only training has: other readings of the peak, and what single changes would save."""
+    if not estimate.totals:
+        return {}
+    levers = [{"name": lever.name, "saves_bytes": lever.saves_bytes} for lever in estimate.levers]
+    return {"totals": dict(estimate.totals), "levers": levers}
 
 
 def model_dict(estimate: Estimate) -> dict[str, Any]:

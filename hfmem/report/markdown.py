@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hfmem.memory.estimate import Estimate
 from hfmem.report.escape import markdown
-from hfmem.report.text import LABELS
+from hfmem.report.text import LABELS, asked
 from hfmem.units import memory
 
 
@@ -16,11 +16,9 @@ def render_markdown(estimate: Estimate, *, explain: bool = False) -> str:
 
 
 def heading(estimate: Estimate) -> Iterator[str]:
-    setting = estimate.resolved
     yield f"### {markdown(estimate.origin.reference)}"
     yield ""
-    asked = f"Inference with {setting['engine']}, batch {setting['batch']}, context {setting['context']:,}"
-    yield f"{asked}; peak is {estimate.peak.name}."
+    yield f"{markdown(asked(estimate))}; the peak is {estimate.peak.name}."
     yield ""
 
 

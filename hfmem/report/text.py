@@ -11,6 +11,7 @@ from hfmem.units import GIB, KIB, MIB, count, memory
 LABELS = {
     "weights": "weights", "kv_cache": "kv cache", "recurrent_state": "recurrent state", "activations": "activations",
     "logits": "logits", "runtime": "runtime", "adapters": "adapters", "prefill_cache": "prefill cache",
+    "optimizer": "optimizer", "optimizer_temporary": "step temporary", "fragmentation": "fragmentation",
 }  # fmt: skip
 SIGNS = {"measured": "=", "derived": "=", "modelled": "≈", "assumed": "~"}
 ROW = "{:<17}  {:>10}  {:>6}  {:>19}  {}"
@@ -20,7 +21,7 @@ BAR_WIDTH = 60
 
 def render_text(estimate: Estimate, *, explain: bool = False) -> str:
     """The whole report, without a trailing newline."""
-    lines = [*title(estimate), "", *table(estimate), "", bar(estimate), *breakdown(estimate)]
+    lines = [*title(estimate), "", *training_phases(estimate), *table(estimate), "", bar(estimate), *breakdown(estimate)]
     if explain:
         lines += ["", *explanation(estimate)]
     lines += ["", *notes(estimate, explain)]
@@ -37,8 +38,18 @@ def title(estimate: Estimate) -> Iterator[str]:
     if model.quantization:
         what.append(model.quantization.method + (f" {model.quantization.bits}-bit" if model.quantization.bits else ""))
     yield terminal(" · ".join(what))
+    yield terminal(asked(estimate))
+
+
+def asked(estimate: Estimate) -> str:
+    """The workload in one line."""
     setting = estimate.resolved
-    yield f"inference with {setting['engine']} · batch {setting['batch']} · context {setting['context']:,}"
+    size = f"batch {setting['batch']} · context {setting['context']:,}"
+    if setting["mode"] == "inference":
+        return f"inference with {setting['engine']} · {size}"
+    words = [f"{setting['method']} training", str(setting["precision"]), str(setting["optimizer"]), size]
+    words += [f"checkpointing {setting['checkpointing']}", f"{setting['attention']} attention", f"{setting['loss']} loss"]
+    return " · ".join(words + ([f"{setting['shard']} on {setting['gpus']} devices"] if setting["gpus"] != 1 else []))
 
 
 def table(estimate: Estimate) -> Iterator[str]:
@@ -68,6 +79,25 @@ def spread(low: int, high: int) -> str:
     return f"{low / unit:,.1f} – {high / unit:,.1f} {name}"
 
 
+def training_phases(estimate: Estimate) -> Iterator[str]:
+    """The phases of a training step, the peak marked, and the readings the peak would give."""
+    if estimate.resolved["mode"] != "training" or not estimate.complete:
+        return
+    for phase in estimate.phases:
+        mark = "  ← peak" if phase is estimate.peak else ""
+        yield f"{phase.name:<24}{memory(phase.total_bytes):>12}{mark}"
+    total = estimate.totals
+    reserved = f"{memory(total['reserved_bytes'])} [{spread(total['reserved_low_bytes'], total['reserved_high_bytes'])}]"
+    yield f"allocated {memory(total['allocated_bytes'])} · reserved {reserved} · device {memory(total['device_bytes'])}"
+    yield ""
+
+
+def levers(estimate: Estimate) -> Iterator[str]:
+    """What each single change would save."""
+    if estimate.levers:
+        yield "levers: " + " · ".join(f"{lever.name} −{memory(lever.saves_bytes)}" for lever in estimate.levers)
+
+
 def bar(estimate: Estimate) -> str:
     """One stretch an item, told apart by its sign as well as its place."""
     peak = estimate.peak
@@ -77,9 +107,10 @@ def bar(estimate: Estimate) -> str:
 
 
 def breakdown(estimate: Estimate) -> Iterator[str]:
-    """Where the weights lie, and why stored and loaded differ."""
+    """Where the weights lie, and why stored and loaded differ; for training, what would save most."""
+    yield from levers(estimate)
     weights = estimate.weights
-    if weights is None:
+    if weights is None or estimate.resolved["mode"] == "training":
         return
     roles = sorted(weights.by_role.items(), key=lambda pair: -pair[1])
     yield "weights by role: " + ", ".join(f"{role} {memory(size)}" for role, size in roles if size)
@@ -107,4 +138,5 @@ def notes(estimate: Estimate, explain: bool) -> Iterator[str]:
     for note in estimate.notes:
         yield f"note: {terminal(note.message)}" + (f" ({terminal(note.hint)})" if note.hint else "")
     if not explain:
-        yield f"next: hfmem estimate {terminal(estimate.origin.reference)} --explain"
+        command = "train" if estimate.resolved["mode"] == "training" else "estimate"
+        yield f"next: hfmem {command} {terminal(estimate.origin.reference)} --explain"

@@ -1,0 +1,40 @@
+"""
+How an architecture's modules are built where configurations do not say: norms, blocks, per-head norms.
+
+Read off the modules of transformers 5.23; a type without a row is built as Llama is, and its activations carry a wider range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What an eager layer saves for its backward pass depends on these."""
+
+    norm: str = "rms"  # "rms", "gemma" (weight applied in float32) or "layer"
+    norms_per_layer: int = 2
+    head_norms: bool = False  # queries and keys normalised per head
+    activation_tensors: int = 2  # tensors of the block's width the activation keeps: 2, python-written GELU 5
+    fused_projections: bool = False  # one projection for queries, keys and values, kept whole
+    hidden_dropouts: int = 0  # masks of one byte an element
+
+
+LLAMA = Traits()
+_LAYER_NORM = Traits(norm="layer")
+TRAITS: dict[str, Traits] = {
+    **dict.fromkeys(
+        ("llama", "mistral", "qwen2", "mixtral", "granite", "granitemoe", "internlm2", "baichuan", "yi", "minicpm"), LLAMA
+    ),
+    **dict.fromkeys(("qwen3", "qwen3_moe"), Traits(head_norms=True)),
+    **dict.fromkeys(("gemma", "gemma2"), Traits(norm="gemma")),
+    "gemma3_text": Traits(norm="gemma", head_norms=True, norms_per_layer=4),
+    "phi3": Traits(fused_projections=True, hidden_dropouts=2),
+    "gpt_neox": Traits(norm="layer", fused_projections=True),
+    "opt": Traits(norm="layer", activation_tensors=1, hidden_dropouts=2),
+    "gpt2": Traits(norm="layer", activation_tensors=5, fused_projections=True, hidden_dropouts=2),
+    "gpt_bigcode": Traits(norm="layer", activation_tensors=5, fused_projections=True, hidden_dropouts=2),
+    "phi": Traits(norm="layer", norms_per_layer=1, activation_tensors=5, hidden_dropouts=2),
+    "starcoder2": _LAYER_NORM,
+}
