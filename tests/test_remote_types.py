@@ -36,7 +36,8 @@ INTERNLM2 = {"num_key_value_heads": 8}
 CASES: list[tuple[str, dict[str, Any], int]] = [
     ("Qwen 7B, first generation", plain("qwen", 32, 4096, 32, kv_channels=128), 32 * 32 * (128 + 128) * TOKENS * 2),
     ("ChatGLM2 6B", {"model_type": "chatglm", "num_layers": 28, "hidden_size": 4096, "num_attention_heads": 32,
-                     "kv_channels": 128, "multi_query_attention": True, "multi_query_group_num": 2}, 28 * 2 * (128 + 128) * TOKENS * 2),
+                     "kv_channels": 128, "multi_query_attention": True, "multi_query_group_num": 2},
+     28 * 2 * (128 + 128) * TOKENS * 2),
     ("ChatGLM 6B", {"model_type": "chatglm", "num_layers": 28, "hidden_size": 4096, "num_attention_heads": 32},
      28 * 32 * (128 + 128) * TOKENS * 2),
     ("Baichuan2 13B", plain("baichuan", 40, 5120, 40), 40 * 40 * (128 + 128) * TOKENS * 2),

@@ -94,6 +94,7 @@ def weight_settings(section: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Where the weights' own settings are, in each method's way; a mixed checkpoint has several."""
     found = [*grouped(section.get("config_groups")), *hqq_settings(section.get("quant_config"))]
     found += [{"quant_type": name, **data} for name, data in torchao_types(section.get("quant_type"))]
+    found.append(section.get("quant_type_kwargs"))
     whole = section.get("global_quant_config")
     found.append(whole.get("weight") if isinstance(whole, Mapping) else None)
     return [part for part in found if isinstance(part, Mapping)]

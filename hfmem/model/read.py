@@ -40,38 +40,53 @@ def read_model(raw: object) -> ModelSpec:
     """The model a configuration describes. Raises `ConfigError` only where it is no JSON object at all."""
     config = Config.of(raw)
     unknowns: list[Unknown] = []
-    text = attempt(lambda: text_config(config), "config", unknowns) or config
+    found = attempt(lambda: text_config(config), "config", unknowns)
+    text = found or config
     writes = attempt(lambda: writes_tokens(config, text), "kv_cache", unknowns) is not False
-    layers = read_blocks(config, text, writes, unknowns)
-
-    def field(name: str, minimum: int = 1) -> int | None:
-        return attempt(lambda: text.optional(name, minimum=minimum), name, unknowns)
-
-    hidden = field("hidden_size") if layers is None else attempt(lambda: text.integer("hidden_size"), "hidden_size", unknowns)
-    decoder = (Stack(role="decoder", hidden_size=hidden, layers=layers),) if layers is not None and hidden else ()
+    layers = read_blocks(config, text, writes, unknowns) if found else None
     is_native = config.is_known and config.model_type == named_type(config.raw)
     spec = ModelSpec(
         model_type=named_type(config.raw) or config.model_type,
         read_as=None if is_native else text.model_type if text.is_known else None,
         text_type=text.model_type or None,
         architecture=architecture(config.raw),
-        stacks=(*decoder, *(attempt(lambda: read_towers(config, text), "towers", unknowns) or ())),
+        stacks=read_stacks(config, text, layers, unknowns),
         writes_tokens=writes,
-        num_attention_heads=field("num_attention_heads"),
-        num_key_value_heads=attempt(lambda: key_value_heads(text), "num_key_value_heads", unknowns),
-        head_dim=head_width(layers) or field("head_dim", minimum=0),
-        vocab_size=field("vocab_size"),
-        tied_embeddings=attempt(lambda: tied(config, text), "tie_word_embeddings", unknowns) or False,
-        max_position_embeddings=field("max_position_embeddings", minimum=0) or None,
-        dtype=attempt(lambda: read_dtype(config, text), "dtype", unknowns),
-        quantization=attempt(lambda: read_quantization(config.raw, text.raw), "quantization", unknowns),
-        encoder_positions=attempt(lambda: encoder_positions(config), "encoder_positions", unknowns),
-        linear_biases=linear_biases(text),
         runs_remote_code=isinstance(config.raw.get("auto_map"), Mapping),
         is_native=is_native,
         sources=dict(config_keys(text)),
+        **read_facts(config, text, layers, unknowns),
     )
     return replace(spec, unknowns=(*unknowns, *remarks(config, spec)))
+
+
+def read_stacks(config: Config, text: Config, layers: tuple[Layer, ...] | None, unknowns: list[Unknown]) -> tuple[Stack, ...]:
+    """The decoder, where its layers and width could be read, and the towers beside it."""
+    towers = attempt(lambda: read_towers(config, text), "towers", unknowns) or ()
+    if layers is None:
+        return towers
+    hidden = attempt(lambda: text.integer("hidden_size"), "hidden_size", unknowns)
+    return (Stack(role="decoder", hidden_size=hidden, layers=layers), *towers) if hidden else towers
+
+
+def read_facts(config: Config, text: Config, layers: tuple[Layer, ...] | None, unknowns: list[Unknown]) -> dict[str, Any]:
+    """Single facts by their field of `ModelSpec`; each that cannot be read is unknown alone."""
+
+    def field(name: str, minimum: int = 1) -> int | None:
+        return attempt(lambda: text.optional(name, minimum=minimum), name, unknowns)
+
+    return {
+        "num_attention_heads": field("num_attention_heads"),
+        "num_key_value_heads": attempt(lambda: key_value_heads(text), "num_key_value_heads", unknowns),
+        "head_dim": head_width(layers) or field("head_dim", minimum=0),
+        "vocab_size": field("vocab_size"),
+        "tied_embeddings": attempt(lambda: tied(config, text), "tie_word_embeddings", unknowns) or False,
+        "max_position_embeddings": field("max_position_embeddings", minimum=0) or None,
+        "dtype": attempt(lambda: read_dtype(config, text), "dtype", unknowns),
+        "quantization": attempt(lambda: read_quantization(config.raw, text.raw), "quantization", unknowns),
+        "encoder_positions": attempt(lambda: encoder_positions(config), "encoder_positions", unknowns),
+        "linear_biases": linear_biases(text),
+    }
 
 
 def read_blocks(config: Config, text: Config, writes: bool, unknowns: list[Unknown]) -> tuple[Layer, ...] | None:
@@ -197,7 +212,7 @@ def architecture(raw: Mapping[str, Any]) -> str | None:
 def named_type(raw: Mapping[str, Any]) -> str | None:
     """The model type the file itself gives."""
     named = raw.get("model_type")
-    return named if isinstance(named, str) else None
+    return named if isinstance(named, str) and named else None
 
 
 def config_keys(text: Config) -> Iterator[tuple[str, str]]:

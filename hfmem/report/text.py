@@ -15,7 +15,7 @@ LABELS = {
 }  # fmt: skip
 SIGNS = {"measured": "=", "derived": "=", "modelled": "≈", "assumed": "~"}
 ROW = "{:<17}  {:>10}  {:>6}  {:>19}  {}"
-BAR = "█▓▒░▞▚·"
+BAR = "█▓▒░▞▚·▖▘"
 BAR_WIDTH = 60
 
 
