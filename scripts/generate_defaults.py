@@ -3,7 +3,7 @@ Write hfmem/tables/defaults.json: what every configuration class of the pinned t
 
     python scripts/generate_defaults.py [--check]
 
-Each model type has up to five entries:
+Each model type has up to six entries:
 
     fields   the declared default of each field, None left out
     derived  what the class makes of a None: a value, or a rule such as "=hidden_size//num_attention_heads" that was
@@ -12,6 +12,7 @@ Each model type has up to five entries:
     names    our name (transformers' canonical one) → the name the class stores it under
     parts    nested configuration → [its model type, what the outer class changes in it when it is absent, and true
              where it changes that even in one that is there]
+    divides  true where the class refuses a hidden size its heads do not divide
 """
 
 from __future__ import annotations
@@ -128,8 +129,17 @@ def describe(cls: Any) -> dict[str, Any]:
         fields["is_encoder_decoder"] = True
     derived, cycles = describe_derived(cls, instance, declared, parts) if instance is not None else ({}, {})
     names = {k: v for k, v in getattr(cls, "attribute_map", {}).items() if not NOISE.search(k)}
-    entry = {"fields": fields, "derived": derived, "cycles": cycles, "names": names, "parts": parts}
+    entry = {"fields": fields, "derived": derived, "cycles": cycles, "names": names, "parts": parts, "divides": divides(cls)}
     return {key: value for key, value in entry.items() if value}
+
+
+def divides(cls: Any) -> bool:
+    """Whether the class refuses a hidden size that its heads do not divide."""
+    try:
+        cls(hidden_size=4 * 7 + 1, num_attention_heads=4, num_key_value_heads=4)
+    except Exception as error:  # what we want to know is whether it is for this reason
+        return "multiple of" in str(error) or "divisible" in str(error)
+    return False
 
 
 def declared_defaults(cls: Any) -> dict[str, Any]:
@@ -158,7 +168,7 @@ def listed(value: Any) -> Any:
 def plain(value: Any) -> bool:
     """Whether JSON can say it, and in less than a table of its own."""
     try:
-        return len(json.dumps(value, allow_nan=False)) < 2000
+        return len(json.dumps(value, allow_nan=False)) < 6000
     except (TypeError, ValueError):
         return False
 

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import pkgutil
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,17 +47,57 @@ def build() -> dict[str, Any]:
     import transformers.models
 
     rows: dict[str, dict[str, Any]] = {}
-    generators = set(text_parts())
+    generators: set[str] = set()
+    named: dict[str, dict[str, list[str]]] = {}
     for package in sorted(info.name for info in pkgutil.iter_modules(transformers.models.__path__)):
         for module in modeling_modules(f"transformers.models.{package}"):
             rows.update(describe_module(module))
             generators.update(cls.config_class.model_type for cls in model_classes(module) if writes(cls))
+            add_names(named.setdefault(package, {"buffers": [], "parameters": []}), Path(module.__file__).read_text())
+    generators.discard("")
+    generators.update(text_parts(generators))
     generators.update(sharing_types(rows_writing(generators)))
     return {
         "transformers": transformers.__version__,
         "generators": sorted(generators),
+        "tensor_names": {name: row for name, row in named.items() if any(row.values())},
+        "packages": packages(),
         "classes": dict(sorted(rows.items())),
     }
+
+
+BUFFER = re.compile(r"self\.(\w+)\s*=\s*(?:nn\.|torch\.nn\.)?Buffer\(")
+PARAMETER = re.compile(r"self\.(\w+)\s*(?::[^=\n]+)?=\s*(?:nn\.|torch\.nn\.)?Parameter\(")
+ORDINARY = {"weight", "bias"}
+
+
+def add_names(row: dict[str, list[str]], source: str) -> None:
+    """What a module registers by name as persistent buffers and as parameters of its own."""
+    buffers = {match[1] for match in BUFFER.finditer(source) if "persistent=False" not in call(source, match.end())}
+    parameters = {match[1] for match in PARAMETER.finditer(source)}
+    row["buffers"] = sorted((set(row["buffers"]) | buffers) - parameters - ORDINARY)
+    row["parameters"] = sorted((set(row["parameters"]) | parameters) - ORDINARY)
+
+
+def call(source: str, start: int) -> str:
+    """The arguments of a call whose bracket is open at `start`, without spaces."""
+    depth, end = 1, start
+    while depth and end < len(source):
+        depth += {"(": 1, ")": -1}.get(source[end], 0)
+        end += 1
+    return source[start:end].replace(" ", "")
+
+
+def packages() -> dict[str, str]:
+    """Model type → the package its classes are in, where that is named otherwise."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    found = {name: CONFIG_MAPPING[name].__module__.split(".")[2] for name in CONFIG_MAPPING}
+    for cls in [CONFIG_MAPPING[name] for name in CONFIG_MAPPING]:
+        for part in (getattr(cls, "sub_configs", None) or {}).values():
+            if getattr(part, "model_type", ""):
+                found.setdefault(part.model_type, part.__module__.split(".")[2])
+    return {name: package for name, package in sorted(found.items()) if name != package}
 
 
 def rows_writing(generators: set[str]) -> set[str]:
@@ -77,14 +118,23 @@ def writing_classes() -> list[tuple[str, str]]:
     return [(model_type, name) for mapping in mappings for model_type, name in mapping.items() if isinstance(name, str)]
 
 
-def text_parts() -> set[str]:
-    """Types that some model nests as its text decoder."""
+def text_parts(generators: set[str]) -> set[str]:
+    """Types that a model which writes tokens nests as its text decoder, however deep."""
     from hfmem.tables.aliases import TEXT_PARTS
 
     types = json.loads((TABLE.parent / "defaults.json").read_bytes())["types"]
-    return {
-        part[0] for entry in types.values() for name, part in entry.get("parts", {}).items() if name in TEXT_PARTS and part[0]
-    }
+    found: set[str] = set()
+    while True:
+        outer = generators | found
+        inner = {
+            part[0]
+            for name in outer
+            for key, part in types.get(name, {}).get("parts", {}).items()
+            if key in TEXT_PARTS and part[0]
+        }
+        if inner <= found:
+            return found
+        found |= inner
 
 
 def writes(cls: Any) -> bool:
@@ -118,12 +168,34 @@ def describe_module(module: Any) -> dict[str, dict[str, Any]]:
 def describe(cls: Any) -> dict[str, Any]:
     tied = getattr(cls, "_tied_weights_keys", None)
     row = {
-        "ignored": names(cls, "_keys_to_ignore_on_load_unexpected"),
+        "ignored": dropped(cls),
         "tied": dict(sorted(tied.items())) if isinstance(tied, dict) else {},
         "fp32": names(cls, "_keep_in_fp32_modules"),
         "strict": names(cls, "_keep_in_fp32_modules_strict"),
     }
     return {key: value for key, value in row.items() if value}
+
+
+def dropped(cls: Any) -> list[str]:
+    """The patterns of tensors it drops that match nothing the class itself has."""
+    patterns = names(cls, "_keys_to_ignore_on_load_unexpected")
+    owned = own_names(cls) if patterns else []
+    return [pattern for pattern in patterns if not any(re.search(anchored(pattern), name) for name in owned)]
+
+
+def anchored(pattern: str) -> str:
+    return pattern if pattern.startswith("^") else rf"(?:^|\.)(?:{pattern})"
+
+
+def own_names(cls: Any) -> list[str]:
+    """Names of the tensors of the class at its default configuration; none where it cannot be built so."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return list(cls(cls.config_class()).state_dict())
+    except Exception:  # abstract bases and classes that want a configuration of their own own nothing we can ask for
+        return []
 
 
 def names(cls: Any, attribute: str) -> list[str]:
@@ -134,7 +206,8 @@ def names(cls: Any, attribute: str) -> list[str]:
 
 def render(table: dict[str, Any]) -> str:
     lines = [f"  {json.dumps(name)}: {json.dumps(row, sort_keys=True)}" for name, row in table["classes"].items()]
-    head = f'{{"transformers": {json.dumps(table["transformers"])},\n"generators": {json.dumps(table["generators"])},\n'
+    parts = ("transformers", "generators", "tensor_names", "packages")
+    head = "{" + "".join(f"{json.dumps(part)}: {json.dumps(table[part], sort_keys=True)},\n" for part in parts)
     return head + '"classes": {\n' + ",\n".join(lines) + "\n}}\n"
 
 

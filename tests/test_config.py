@@ -11,7 +11,6 @@ from trees import as_json, safetensors
 
 import hfmem.tables
 from hfmem import api
-from hfmem.errors import ExitCode
 from hfmem.memory.subject import Model
 from hfmem.memory.workload import Inference
 from hfmem.model.kinds import CacheDtypes, Usage
@@ -131,12 +130,11 @@ NEEDED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_va
 NOT_COUNTS = [
     ('"64"', "'64'"), ("true", "True"), ("false", "False"), ("[64]", "[64]"), ("{}", "{}"), ("NaN", "nan"), ("Infinity", "inf"),
     ("-Infinity", "-inf"), ("2.5", "2.5"), ("-4", "-4"), ("1" + "0" * 30, "1000000000"), ("1e30", "1000000000"), ('""', "''"),
-    ('"64" * 2', None),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("field", NEEDED)
-@pytest.mark.parametrize(("text", "shown"), NOT_COUNTS[:-1], ids=[row[0][:12] for row in NOT_COUNTS[:-1]])
+@pytest.mark.parametrize(("text", "shown"), NOT_COUNTS, ids=[row[0][:12] for row in NOT_COUNTS])
 def test_a_needed_count_that_is_none_is_refused_by_name_and_value(field: str, text: str, shown: str) -> None:
     model = load(with_text(**{field: text}))
     found = next(unknown for unknown in model.spec.unknowns if unknown.part == "kv_cache")
@@ -535,7 +533,3 @@ def test_no_value_of_any_field_of_any_type_is_an_exception(seed: int) -> None:
         size = cache_bytes(spec)
         assert size is None or size >= 0, (model_type, raw)
         assert size is not None or spec.unknowns, (model_type, raw)
-
-
-def test_what_cannot_be_read_ends_with_the_documented_code() -> None:
-    assert int(ExitCode.CANNOT_TELL) == 7

@@ -18,9 +18,12 @@ from hfmem.model.layouts import (
     block_types,
     compress_ratios,
     cross_layer_sharing,
+    early_alternate,
     first_and_quarter,
+    full_at_last,
     global_first,
     image_layers,
+    indexed_or_linear,
     indexed_quarter,
     interleaved_convs,
     kda_every_fourth,
@@ -29,6 +32,7 @@ from hfmem.model.layouts import (
     quarter_or_last,
     renamed_full,
     six_first,
+    sliding_without_rope,
     sparse_frequency,
     zamba_hybrids,
 )
@@ -83,7 +87,7 @@ MAMBA2 = Family(kinds=linear(m.mamba2))
 LATENT = Family(attention=m.latent)
 SPARSE_LATENT = Family(attention=m.latent, readers=(renamed_full,))
 NO_CACHE = Family(caches=False)
-GLOBAL = Family(attention=m.global_attention)
+GLOBAL = Family(attention=m.global_attention, readers=(full_at_last,))
 INKLING = Family(
     attention=s.swa_attention,
     kinds=dict.fromkeys(("hybrid", "hybrid_sliding"), (s.swa_attention, s.inkling_convolutions)),
@@ -106,7 +110,7 @@ FAMILIES: Mapping[str, Family] = {
     "hrm_text": Family(counts_cycles=True),
     "mimo_v2_flash": Family(attention=m.wide_window_attention, readers=(six_first,)),
     "llama4_text": Family(readers=(no_rope_chunks,)),
-    "modernbert-decoder": Family(readers=(global_first,)),
+    "modernbert-decoder": Family(attention=s.half_window_attention, readers=(global_first,)),
     "flint": Family(readers=(first_and_quarter,)),
     "lfm3": Family(readers=(interleaved_convs,)),
     "muse_glimmer_text": Family(readers=(last_backwards,)),
@@ -156,7 +160,11 @@ FAMILIES: Mapping[str, Family] = {
     **dict.fromkeys(("mamba", "falcon_mamba"), Family(attention=m.mamba1, kinds=linear(m.mamba1))),
     "mamba2": Family(attention=m.mamba2, kinds=linear(m.mamba2)),
     "jamba": MAMBA,
-    **dict.fromkeys(("bamba", "granitemoehybrid", "nemotron_h"), MAMBA2),
+    **dict.fromkeys(("granitemoehybrid", "nemotron_h"), MAMBA2),
+    "bamba": Family(kinds=linear(m.mamba2), readers=(indexed_or_linear,)),
+    "qwen2_moe": Family(readers=(early_alternate,)),
+    "smollm3": Family(readers=(sliding_without_rope,)),
+    "jetmoe": Family(attention=s.expert_heads_attention),
     "falcon_h1": Family(attention=m.attention, kinds=dict.fromkeys(("hybrid", "full_attention"), (m.attention, m.mamba2))),
     "zamba": Family(kinds={"hybrid": (s.double_width_attention, m.mamba1), **linear(m.mamba1)}, readers=(zamba_hybrids,)),
     "zamba2": Family(kinds={"hybrid": (s.double_width_attention, m.mamba2), **linear(m.mamba2)}),

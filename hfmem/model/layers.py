@@ -33,8 +33,8 @@ def read_layer_kinds(config: Config, first: Sequence[Reader] = ()) -> list[str]:
 
 def shared(config: Config, kinds: list[str]) -> list[str]:
     """The last `num_kv_shared_layers` layers read the caches of earlier ones and keep none."""
-    sharing = config.optional("num_kv_shared_layers") or 0
-    return kinds[: len(kinds) - sharing] + ["shared"] * min(sharing, len(kinds))
+    sharing = min(config.optional("num_kv_shared_layers") or 0, len(kinds))
+    return kinds[: len(kinds) - sharing] + ["shared"] * sharing
 
 
 def window(config: Config) -> int | None:
@@ -127,8 +127,9 @@ def linear_lists(config: Config) -> list[str] | None:
 
 
 def late_windows(config: Config) -> list[str] | None:
-    """`max_window_layers`: the layers from there on slide, if `use_sliding_window` says so (qwen2)."""
-    if config.value("max_window_layers") is None or config.value("use_sliding_window") is None:
+    """`max_window_layers`: the layers from there on slide (qwen2), in classes that have the field."""
+    has_field = not config.is_known or "max_window_layers" in config.entry.get("fields", {})
+    if not has_field or config.value("max_window_layers") is None:
         return None
     slides = window(config) is not None
     start = config.integer("max_window_layers", minimum=0)

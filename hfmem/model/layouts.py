@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hfmem.model.config import Config
-from hfmem.model.layers import CONV, FULL, LINEAR, SLIDING, layers, listed
+from hfmem.model.layers import CONV, FULL, LINEAR, SLIDING, layers, listed, window
 
 INDEXED = "indexed_attention"
 
@@ -104,6 +104,33 @@ def zamba_hybrids(config: Config) -> list[str] | None:
     period, offset = config.integer("attn_layer_period"), config.integer("attn_layer_offset", minimum=0)
     rest = ["hybrid" if i % period == offset else LINEAR for i in range(len(layers(config)) - 3)]
     return listed(config) or [LINEAR, LINEAR, "hybrid", *rest]
+
+
+def early_alternate(config: Config) -> list[str] | None:
+    """qwen2_moe: every second layer from the first slides, up to `max_window_layers`, if `use_sliding_window`."""
+    slides, end = config.flag("use_sliding_window"), config.integer("max_window_layers", minimum=0)
+    return listed(config) or [SLIDING if slides and i % 2 == 0 and i < end else FULL for i in layers(config)]
+
+
+def sliding_without_rope(config: Config) -> list[str] | None:
+    """smollm3: layers without rotary positions slide, if `use_sliding_window`."""
+    step = config.integer("no_rope_layer_interval", default=4)
+    flags = config.items("no_rope_layers") if config.has("no_rope_layers") else None
+    rope = flags or [(i + 1) % step != 0 for i in layers(config)]
+    slides = window(config) is not None
+    return listed(config) or [SLIDING if slides and not rope[i] else FULL for i in layers(config)]
+
+
+def indexed_or_linear(config: Config) -> list[str] | None:
+    """bamba: the listed layers attend, and none without a list."""
+    chosen = set(config.items("attn_layer_indices") or ())
+    return listed(config) or [FULL if i in chosen else LINEAR for i in layers(config)]
+
+
+def full_at_last(config: Config) -> list[str] | None:
+    """gemma4: the last layer sees everything, whatever the list says."""
+    kinds = listed(config)
+    return kinds and [*kinds[:-1], FULL]
 
 
 def image_layers(config: Config) -> list[str] | None:

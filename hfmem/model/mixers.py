@@ -118,11 +118,6 @@ def latent(config: Config, kind: str) -> Mixer:
     )
 
 
-def latent_or_plain(config: Config, kind: str) -> Mixer:
-    """MLA where the configuration has a latent rank; what models outside transformers are read by."""
-    return latent(config, kind) if config.optional("kv_lora_rank") else attention(config, kind)
-
-
 def indexer(config: Config, kind: str) -> Mixer | None:
     """The indexer's keys, on layers that run one of their own."""
     modes = indexer_modes(config)

@@ -34,8 +34,10 @@ def zaya_state(config: Config, kind: str) -> Mixer:
     return RecurrentState(model_elements=(heads(config) + count) * width * tail + count * width // 2)
 
 
-def block_indexer(config: Config, kind: str) -> Mixer:
+def block_indexer(config: Config, kind: str) -> Mixer | None:
     """qwen4_exp: indexer keys of several heads; the first such layer also keeps three rows of positions."""
+    if config.value("indexer_head_dim") is None:
+        return None
     width = config.integer("indexer_kv_heads", default=1) * config.integer("indexer_head_dim")
     kinds = config.value("layer_types") or []
     is_first = config.layer is not None and kind not in kinds[: config.layer]
@@ -97,9 +99,18 @@ def pinned_attention(config: Config, kind: str) -> Mixer:
     return replace(_attention(config, kind), pinned_prompt=True)
 
 
-def step_attention(config: Config, kind: str) -> Mixer:
-    """step3p5: sliding layers have a head count of their own; caches follow the key-value groups alone."""
-    return plain(config, kind, kv_heads(config))
+def half_window_attention(config: Config, kind: str) -> Mixer:
+    """modernbert-decoder: `local_attention` counts both sides, so that half of it is the window."""
+    found = _attention(config, kind)
+    both = None if config.has("sliding_window") else config.optional("local_attention")
+    return replace(found, window=both // 2) if both and kind == "sliding_attention" else found
+
+
+def expert_heads_attention(config: Config, kind: str) -> Mixer:
+    """jetmoe: each key-value head serves as many heads as experts are chosen."""
+    count, width = config.integer("num_key_value_heads"), head_dim(config)
+    heads_each = config.integer("num_experts_per_tok")
+    return Attention(num_heads=count * heads_each, num_kv_heads=count, key_dim=width, value_dim=width)
 
 
 def double_width_attention(config: Config, kind: str) -> Mixer:
