@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hfmem.model.kinds import Attention, CacheDtypes, LatentAttention, Usage
-from hfmem.model.read import read_layers
+from hfmem.model.read import read_layers, read_model
 
 ROWS: list[dict[str, Any]] = json.loads(gzip.decompress((Path(__file__).parent.parent / "fixtures/caches.json.gz").read_bytes()))
 BF16 = CacheDtypes(kv_bits=16, model_bytes=2)
@@ -34,6 +34,36 @@ def test_cache_bytes_equal_what_the_real_classes_hold(row: dict[str, Any]) -> No
         assert cache_bytes(row["full"], point, dtypes) == point[3]
         if (row["type"], row["variant"]) not in LOST_BY_STRIPPING:
             assert cache_bytes(row["stripped"], point, dtypes) == point[3]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row['type']}-{row['variant']}" for row in ROWS])
+def test_a_class_that_was_measured_writes_tokens(row: dict[str, Any]) -> None:
+    assert read_model(row["full"]).writes_tokens
+
+
+ENCODERS: list[dict[str, Any]] = [
+    *({"model_type": name} for name in ("modernbert", "detr", "clip_text_model", "siglip_text_model", "bert", "roberta", "vit")),
+    {"model_type": "t5", "architectures": ["T5EncoderModel"]},
+    {"model_type": "whisper", "architectures": ["WhisperForAudioClassification"]},
+    {"model_type": "qwen3", "architectures": ["Qwen3ForTokenClassification"]},
+]
+
+
+@pytest.mark.parametrize("raw", ENCODERS, ids=[row.get("architectures", [row["model_type"]])[0] for row in ENCODERS])
+def test_an_encoder_keeps_no_cache(raw: dict[str, Any]) -> None:
+    spec = read_model(raw)
+    assert not spec.writes_tokens
+    assert not any(layer.mixers for stack in spec.stacks for layer in stack.layers)
+
+
+# a type alone, and the layers its class has by default
+DEPTHS = {"glm4_moe": 46, "glm4v_moe": 46, "longcat_flash": 56, "nemo_speechlm": 52, "jetmoe": 12}
+
+
+@pytest.mark.parametrize("model_type", DEPTHS)
+def test_a_type_alone_is_read_as_its_class_defaults(model_type: str) -> None:
+    spec = read_model({"model_type": model_type})
+    assert (spec.num_layers, spec.unknowns) == (DEPTHS[model_type], ())
 
 
 def test_every_generative_type_was_measured() -> None:

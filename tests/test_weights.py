@@ -180,6 +180,58 @@ def test_a_packed_matrix_counts_its_weights(quantization: dict[str, Any], rows: 
     assert weights.stored_bytes == sum(row[3] for row in rows)
 
 
+# model type, tensor, whether its class registers it as a parameter
+REGISTERED = [
+    ("afmoe", ("model.layers.0.mlp.expert_bias", "F32", (64,), 256), True),
+    ("deepseek_v3", ("model.layers.0.mlp.gate.e_score_correction_bias", "F32", (64,), 256), False),
+    ("llama", ("model.layers.0.self_attn.rotary_emb.inv_freq", "F32", (64,), 256), False),
+    ("llama", ("model.layers.0.self_attn.sinks", "F32", (64,), 256), True),
+]
+
+
+@pytest.mark.parametrize(("model_type", "row", "counts"), REGISTERED, ids=[f"{row[0]} {row[1][0]}" for row in REGISTERED])
+def test_a_buffer_is_what_the_class_registers_as_one(model_type: str, row: tuple[str, str, Any, int], counts: bool) -> None:
+    weights = weigh(tensors(row), read_model({"model_type": model_type}))
+    assert weights and weights.num_parameters == 64 * counts
+
+
+def layer_norm(prefix: str, layers: int) -> list[tuple[str, str, tuple[int, ...], int]]:
+    return [(f"{prefix}.{layer}.input_norm.weight", "BF16", (8,), 16) for layer in range(layers)]
+
+
+MARKER = ("model.layers.1.eh_proj.weight", "BF16", (8, 16), 256)
+# tensors beside one decoder layer, bytes that are a draft's
+BEYOND = [
+    ("a layer past the last with a projection of drafts", [*layer_norm("model.layers", 2), MARKER], 16 + 256),
+    ("layers past the last without one", layer_norm("model.layers", 3), 0),
+    ("deeper layers of another module", [*layer_norm("encoder.layers", 3), *layer_norm("model.layers", 2), MARKER], 16 + 256),
+]
+
+
+@pytest.mark.parametrize(("rows", "num_bytes"), [row[1:] for row in BEYOND], ids=[row[0] for row in BEYOND])
+def test_a_draft_is_known_by_its_own_tensors(rows: Any, num_bytes: int) -> None:
+    weights = weigh(tensors(*rows), llama())
+    assert weights and weights.stored_bytes - weights.loaded_bytes == num_bytes
+
+
+# model type and fields, tensors of it whose shape is no disagreement
+AGREEING: list[tuple[str, dict[str, Any], list[tuple[str, str, tuple[int, ...], int]]]] = [
+    ("an attention output is no head", {"hidden_size": 64}, [("model.layers.0.attention.output.weight", "F32", (64, 64), 16_384)]),
+    ("a tower's layers are not the decoder's", {"hidden_size": 64, "num_attention_heads": 4}, [
+        ("model.resampler.layers.0.self_attn.q_proj.weight", "F32", (96, 96), 36_864)]),
+    ("a second width beside the right one", {"hidden_size": 64, "intermediate_size": 128}, [
+        ("model.layers.0.mlp.up_proj.weight", "F32", (96, 64), 24_576),
+        ("model.layers.0.mlp.gate_proj.weight", "F32", (128, 64), 32_768)]),
+    ("two attentions in a layer", {"model_type": "longcat_flash", "num_layers": 2}, [
+        *layer_norm("model.layers", 2), ("model.layers.1.other.weight", "BF16", (8,), 16)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "rows"), [row[1:] for row in AGREEING], ids=[row[0] for row in AGREEING])
+def test_what_only_looks_like_a_disagreement_is_not_reported(fields: dict[str, Any], rows: Any) -> None:
+    assert disagreements(llama(**fields), tensors(*rows)) == []
+
+
 def test_tied_heads_are_kept_where_the_flag_is_off(models: dict[str, Model]) -> None:
     model = models["Qwen/Qwen3-0.6B"]
     weights = weigh(model.checkpoint, replace(model.spec, tied_embeddings=False))

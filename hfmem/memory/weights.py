@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hfmem.checkpoint.tensors import DTYPE_BITS, Checkpoint, TensorGroup
-from hfmem.model.classes import class_row
+from hfmem.model.classes import class_row, registered
 from hfmem.model.spec import ModelSpec
 from hfmem.tables.packing import AUXILIARY, AUXILIARY_BESIDE_WEIGHT, MATRIX_ROLES, PACKED, WHAT_IF
 from hfmem.tables.roles import BUFFERS, EMBEDDING, HEAD, role_of
@@ -95,8 +95,9 @@ def split(part: Checkpoint, spec: ModelSpec) -> Iterator[Portion]:
     row = class_row(spec.architecture)
     duplicates = tied_duplicates(part.groups, spec, row.get("tied") or {})
     ignored = [anchored(pattern) for pattern in row.get("ignored", ())]
+    drafts = draft_layers(part.groups, spec)
     for group in part.groups:
-        drafted = draft_count(group, spec)
+        drafted = sum(count for layer, count in group.layers.items() if (stem(group), layer) in drafts) if drafts else 0
         dropped = group.pattern in duplicates or any(pattern.search(group.first_name) for pattern in ignored)
         if drafted:
             yield Portion(group=group, role="draft", elements=0, reason="draft layers", count=drafted, is_loaded=False)
@@ -129,9 +130,16 @@ def parameters(group: TensorGroup, stored: int, names: set[str], spec: ModelSpec
         return stored * factor[0] // factor[1], "packed weights"
     if is_zero_bias(group, names, spec):
         return 0, "biases the class does not have"
-    if BUFFERS.search(group.pattern) or is_causal_mask(group):
-        return 0, "buffers"
-    return stored, None
+    return (0, "buffers") if is_buffer(group, spec) else (stored, None)
+
+
+def is_buffer(group: TensorGroup, spec: ModelSpec) -> bool:
+    """Whether a tensor is no parameter: as its class registers it, else by the names that buffers have had."""
+    last = group.pattern.rpartition(".")[2]
+    buffers, parameters = registered(spec.types)
+    if last in buffers or last in parameters:
+        return last in buffers
+    return bool(BUFFERS.search(group.pattern)) or is_causal_mask(group)
 
 
 def is_auxiliary(pattern: str, names: set[str]) -> bool:
@@ -181,21 +189,17 @@ def is_causal_mask(group: TensorGroup) -> bool:
     return group.pattern.endswith(".bias") and len(group.shape) == 4 and group.shape[-1] == group.shape[-2]
 
 
-def draft_count(group: TensorGroup, spec: ModelSpec) -> int:
-    """Tensors of a group in layers past the decoder's last: a draft (MTP) model's."""
-    if (
-        spec.num_layers is None
-        or not re.match(r"(\w+\.){0,2}layers\.\*\.", group.pattern)
-        or role_of(group.pattern) in ("vision", "audio")
-    ):
-        return 0
-    depth = config_depth(spec)
-    return sum(count for layer, count in group.layers.items() if layer >= depth)
+def draft_layers(groups: Iterable[TensorGroup], spec: ModelSpec) -> set[tuple[str, int]]:
+    """Layers past the decoder's last, by the module list they are in, that hold a tensor only a draft (MTP) model has."""
+    found: set[tuple[str, int]] = set()
+    for group in groups:
+        if role_of(group.pattern) == "draft" and ".*." in group.pattern and spec.num_layers is not None:
+            found.update((stem(group), layer) for layer in group.layers if layer >= spec.num_layers)
+    return found
 
 
-def config_depth(spec: ModelSpec) -> int:
-    """The deepest stack: an encoder may be deeper than its decoder."""
-    return max((len(stack.layers) for stack in spec.stacks if stack.role in ("decoder", "encoder")), default=0)
+def stem(group: TensorGroup) -> str:
+    return group.pattern.partition(".*.")[0]
 
 
 def tied_duplicates(groups: Sequence[TensorGroup], spec: ModelSpec, tied: Mapping[str, str]) -> set[str]:

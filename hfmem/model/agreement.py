@@ -11,12 +11,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from hfmem.checkpoint.tensors import Checkpoint, Remark, TensorGroup
+from hfmem.model.families import family_of
 from hfmem.model.kinds import Attention, LatentAttention, Mixer
 from hfmem.model.spec import Dense, Experts, Layer, ModelSpec
-from hfmem.tables.roles import EMBEDDING, HEAD, role_of
+from hfmem.tables.roles import role_of
 
 UNPACKED = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I8"}
-DECODER_LAYER = re.compile(r"(?P<stem>(\w+\.)*?(layers|h|blocks|block|layer))\.\*\.(?P<rest>.+)\.weight")
+# Module paths that lead to the text decoder; anything under another name may have a geometry of its own.
+TEXT = r"(?:(?:model|language_model|transformer|text_model|thinker|llm|base_model|gpt_neox|decoder|backbone)\.)*"
+DECODER_LAYER = re.compile(TEXT + r"(?:layers|h)\.\*\.(?P<rest>.+)\.weight")
+VOCABULARY = re.compile(
+    TEXT + r"(?:embed_tokens|wte|tok_embeddings|word_embeddings|embed_in|shared|lm_head|embed_out|output)\.weight"
+)
 TOWERS = ("vision", "audio", "draft")
 
 Expected = Callable[[Layer, Mixer | None], "tuple[str, set[int]] | None"]
@@ -41,22 +47,32 @@ def disagreements(model: ModelSpec, checkpoint: Checkpoint) -> list[Remark]:
 
 
 def layer_shapes(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
-    layers = model.decoder.layers if model.decoder else ()
+    """The first mismatch of each check that no tensor of its sort agrees with: a mixed width is not another model's."""
+    found: dict[Expected, Remark | None] = {}
     for group in groups:
-        match = DECODER_LAYER.fullmatch(group.pattern)
-        check = next((check for check in CHECKS if match and check.name.search(match["rest"])), None)
-        layer = next((number for number in group.layers if 0 <= number < len(layers)), None)
-        if check is None or layer is None or len(group.shape) != 2 or is_encoder(group.pattern, model):
-            continue
-        mixer = next((mixer for mixer in layers[layer].mixers if isinstance(mixer, (Attention, LatentAttention))), None)
-        expected = check.expected(layers[layer], mixer)
-        if expected and group.shape[0] not in expected[1] and group.shape[-1] not in expected[1]:
-            yield mismatch(group, expected[0], min(expected[1]))
+        for check, layer in checked(model, group):
+            mixers = (mixer for mixer in layer.mixers if isinstance(mixer, (Attention, LatentAttention)))
+            expected = check.expected(layer, next(mixers, None))
+            if expected and expected[1] & {group.shape[0], group.shape[-1]}:
+                found[check.expected] = None
+            elif expected:
+                found.setdefault(check.expected, mismatch(group, expected[0], min(expected[1])))
+    yield from filter(None, found.values())
 
 
-def is_encoder(pattern: str, model: ModelSpec) -> bool:
-    """Whether a tensor belongs to the encoder of an encoder-decoder, whose geometry is its own."""
-    return "encoder." in pattern and any(stack.role == "encoder" for stack in model.stacks)
+def checked(model: ModelSpec, group: TensorGroup) -> Iterator[tuple[Check, Layer]]:
+    """The check a tensor is due, and the first layer it is in."""
+    layers = model.decoder.layers if model.decoder else ()
+    match, per_block = DECODER_LAYER.fullmatch(group.pattern), blocks(model)
+    check = next((check for check in CHECKS if match and check.name.search(match["rest"])), None)
+    number = next((number * per_block for number in group.layers if 0 <= number * per_block < len(layers)), None)
+    if check is not None and number is not None and len(group.shape) == 2:
+        yield check, layers[number]
+
+
+def blocks(model: ModelSpec) -> int:
+    """Attending layers in one layer of the files."""
+    return family_of(model.text_type or "").layers_per_block
 
 
 def mismatch(group: TensorGroup, what: str, expected: int) -> Remark:
@@ -116,23 +132,19 @@ CHECKS = (
 
 def vocabulary(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
     """Embedding and head: vocabulary × hidden size. Files may pad their vocabulary, never fall short of it."""
+    size = model.vocab_size or 0
     for group in groups:
-        if not (EMBEDDING.search(group.pattern) or HEAD.search(group.pattern)) or len(group.shape) != 2:
-            continue
-        if model.vocab_size and group.shape[0] < model.vocab_size and is_text(group, model):
-            yield mismatch(group, "vocab_size", model.vocab_size)
-
-
-def is_text(group: TensorGroup, model: ModelSpec) -> bool:
-    return group.shape[1] == model.hidden_size
+        is_text = VOCABULARY.fullmatch(group.pattern) and len(group.shape) == 2 and group.shape[1] == model.hidden_size
+        if is_text and group.shape[0] < size:
+            yield mismatch(group, "vocab_size", size)
 
 
 def depth(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
-    """The highest layer number of the attention tensors + 1; draft layers may follow."""
-    counted = [group for group in groups if re.match(r"(model\.|transformer\.|language_model\.)*(layers|h)\.\*\.", group.pattern)]
+    """The highest layer number in the files + 1; draft layers may follow, and a depth walked in cycles has no such number."""
+    counted = [group for group in groups if DECODER_LAYER.fullmatch(group.pattern)]
     highest = max((layer for group in counted for layer in group.layers), default=-1)
-    expected = model.num_layers or 0
-    if 0 <= highest < expected - 1 and len(counted) > 1:
+    expected = (model.num_layers or 0) // blocks(model)
+    if 0 <= highest < expected - 1 and len(counted) > 1 and not family_of(model.text_type or "").counts_cycles:
         first = max(counted, key=lambda group: max(group.layers))
         yield Remark(
             code="config-disagrees",

@@ -19,3 +19,13 @@ def class_row(architecture: str | None) -> Mapping[str, Any]:
     """A class's `ignored`, `tied`, `fp32` and `strict` lists; empty where it has none or is not known."""
     row: Mapping[str, Any] = read_row("loading.json", architecture or "") or {}
     return row
+
+
+@cache
+def registered(types: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Last parts of the names that the classes of these types register as persistent buffers, and as parameters."""
+    named: Mapping[str, Mapping[str, list[str]]] = read_section("loading.json", "tensor_names")
+    packages: Mapping[str, str] = read_section("loading.json", "packages")
+    rows = [named.get(packages.get(name, name), {}) for name in types]
+    buffers, parameters = ({last for row in rows for last in row.get(sort, ())} for sort in ("buffers", "parameters"))
+    return frozenset(buffers), frozenset(parameters)

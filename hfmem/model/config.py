@@ -97,7 +97,7 @@ class Config:
     def declared(self, name: str) -> Any:
         """The class's default of a field, as an enclosing class may have changed it."""
         rows = (self.outer, self.entry.get("fields", {}))
-        return next((row[key] for row in rows for key in self.names(name)[:2] if key in row), _ABSENT)
+        return next((row[key] for row in rows for key in self.names(name) if key in row), _ABSENT)
 
     def derived(self, name: str) -> Any:
         """What the class makes of a field left None: a constant, or another field's value."""

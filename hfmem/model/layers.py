@@ -147,8 +147,8 @@ def cycled(config: Config) -> list[str] | None:
 
 
 def written_out(config: Config) -> list[str] | None:
-    """The class's own list, where the depth is the class's default."""
-    kinds = config.derived("layer_types")
+    """The list of its class, or of the class around it, where the depth is the default."""
+    kinds = config.value("layer_types") or config.derived("layer_types")
     if not isinstance(kinds, list) or len(kinds) != config.integer("num_hidden_layers", default=len(kinds)):
         return None
     return [LAYER_TYPES.get(str(kind), str(kind)) for kind in kinds]

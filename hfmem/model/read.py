@@ -28,6 +28,8 @@ DTYPES = {
 PER_LAYER = (
     "layer_types", "hybrid_override_pattern", "sliding_window_pattern", "block_configs", "attn_type_list", "compress_ratios",
 )  # fmt: skip
+# Classes that only encode, also where others of their model type write tokens: T5EncoderModel.
+ENCODERS = ("EncoderModel", "ForAudioClassification", "ForTokenClassification")
 # What a value of a JSON type that no reader expects ends in.
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 SOURCES = (
@@ -49,6 +51,7 @@ def read_model(raw: object) -> ModelSpec:
         model_type=named_type(config.raw) or config.model_type,
         read_as=None if is_native else text.model_type if text.is_known else None,
         text_type=text.model_type or None,
+        types=tuple(dict.fromkeys(attempt(lambda: [*model_types(config)], "parts", unknowns) or ())),
         architecture=architecture(config.raw),
         stacks=read_stacks(config, text, layers, unknowns),
         writes_tokens=writes,
@@ -115,9 +118,10 @@ def checked_layers(config: Config, text: Config) -> tuple[Layer, ...]:
 
 
 def refuse_floored_width(text: Config, layers: tuple[Layer, ...]) -> None:
-    """A head's width taken as the hidden size over the heads must be that; only defaults of a class may leave a rest."""
+    """A head's width taken as the hidden size over the heads must be that, but for classes that are content with a rest."""
     width, is_said = head_width(layers), text.has("hidden_size") or text.has("num_attention_heads")
-    if not width or not is_said or text.value("head_dim"):
+    is_content = text.is_known and not text.entry.get("divides")
+    if not width or not is_said or is_content or text.value("head_dim"):
         return
     hidden, heads = text.integer("hidden_size"), text.integer("num_attention_heads")
     if hidden % heads and width == hidden // heads:
@@ -143,7 +147,7 @@ def read_layers(raw: object) -> tuple[Layer, ...]:
 
 def writes_tokens(config: Config, text: Config) -> bool:
     """Whether the model keeps a cache at all: encoders compute everything in one pass."""
-    if config.is_known and config.model_type not in generators():
+    if (config.is_known and config.model_type not in generators()) or (architecture(config.raw) or "").endswith(ENCODERS):
         return False
     declares = "is_decoder" in text.entry.get("fields", {}) and text.model_type not in DECODERS_WHATEVER_DECLARED
     return not declares or text.flag("is_decoder") or config.flag("is_encoder_decoder")
@@ -207,6 +211,15 @@ def architecture(raw: Mapping[str, Any]) -> str | None:
     named = raw.get("architectures")
     first = named[0] if isinstance(named, list) and named else named
     return first if isinstance(first, str) and first else None
+
+
+def model_types(config: Config) -> Iterator[str]:
+    """The model types of a configuration and of every configuration inside it."""
+    if config.model_type:
+        yield config.model_type
+    named = [name for name in config.parts() if name in config.entry.get("parts", {}) or named_type(config.section(name))]
+    for part in filter(None, map(config.part, named)):
+        yield from model_types(part)
 
 
 def named_type(raw: Mapping[str, Any]) -> str | None:

@@ -77,6 +77,7 @@ class ModelSpec:
     architecture: str | None
     read_as: str | None = None  # the transformers type it was read as, where the file's own type is another
     text_type: str | None = None  # the type of the part that writes tokens
+    types: tuple[str, ...] = ()  # its own type and those of its parts
     is_native: bool = True  # transformers carries the file's own type
     stacks: tuple[Stack, ...] = ()
     num_attention_heads: int | None = None

@@ -51,7 +51,7 @@ EMBEDDING = re.compile(
 )
 HEAD = re.compile(r"(^|\.)(lm_head|embed_out|output|output_layer|proj_out)\.weight$")
 
-# Persistent buffers that files carry beside parameters (registered with `register_buffer` in transformers' classes).
+# Buffers by their name, for files older than the class or of another package; what the class registers comes first.
 BUFFERS = re.compile(
     r"(^|\.)(position_ids|inv_freq|original_inv_freq|inv_timescales|masked_bias|token_type_ids|e_score_correction_bias|"
     r"expert_bias|balancing_biases|layer_scalar|std_bias|std_scale|final_logits_bias|running_mean|running_var|"
