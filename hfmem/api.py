@@ -7,7 +7,7 @@ from pathlib import Path
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from hfmem.checkpoint.read import read_checkpoint
 from hfmem.checkpoint.tensors import Checkpoint
-from hfmem.errors import ConfigError, HfmemError, NotFound
+from hfmem.errors import BrokenCheckpoint, CannotTell, ConfigError, HfmemError, NotFound
 from hfmem.memory.estimate import Estimate, Note
 from hfmem.memory.subject import Model, describe, estimate_inference
 from hfmem.memory.training.workload import Training
@@ -33,9 +33,9 @@ def load(reference: str | Path, *, revision: str | None = None, token: str | Non
 
 def load_source(source: Source) -> Model:
     """The same for a source at hand, such as files in memory."""
-    spec = read_spec(source)
     checkpoint = read_checkpoint(source)
-    return describe(source.origin, spec_of_format(spec, checkpoint), checkpoint)
+    spec = spec_of_format(read_spec(source, checkpoint.config_file), checkpoint)
+    return describe(source.origin, spec, checkpoint)
 
 
 def estimate(model: Model | str | Path, workload: Inference | Training | None = None) -> Estimate:
@@ -48,12 +48,12 @@ def estimate(model: Model | str | Path, workload: Inference | Training | None = 
     return estimate_inference(subject, workload or Inference())
 
 
-def read_spec(source: Source) -> ModelSpec:
-    """The model config.json describes; what is wrong with it is a named unknown, for the weights are still right."""
+def read_spec(source: Source, path: str) -> ModelSpec:
+    """The model a config.json describes; what is wrong with it is a named unknown, for the weights are still right."""
     try:
-        data = source.read("config.json", limit=MAX_CONFIG_BYTES)
-        return read_model(parse_object(data, "config.json", ConfigError, strict=False))
-    except (ConfigError, NotFound) as error:
+        data = source.read(path, limit=MAX_CONFIG_BYTES)
+        return read_model(parse_object(data, path, ConfigError, strict=False))
+    except (ConfigError, NotFound, BrokenCheckpoint) as error:
         unknown = Unknown(part="config", code=error.code, message=error.message, hint=error.hint)
         return ModelSpec(model_type="", architecture=None, unknowns=(unknown,))
 
@@ -69,11 +69,13 @@ def with_base(model: Model, base: str, *, token: str | None, cache_dir: str | No
     """The adapter with the model it was trained on, where that is on the Hub; a path in a file is never followed."""
     from dataclasses import replace
 
-    if not is_repo_id(base):
-        note = Note(code="base-not-read", message=f"the base model {base!r} is no Hub id", hint="estimate the base model too")
-        return replace(model, notes=(*model.notes, note))
     try:
-        return replace(model, base=load(base, token=token, cache_dir=cache_dir))
+        if not is_repo_id(base):
+            raise CannotTell(f"{base!r} is no Hub id", code="bad-base", hint="estimate the base model too")
+        found = load_source(open_source(f"hf://{base}", token=token, cache_dir=cache_dir))
+        if found.checkpoint.adapter_base:
+            raise CannotTell(f"{base!r} is an adapter itself", code="bad-base", hint="estimate the base model too")
+        return replace(model, base=found)
     except HfmemError as error:
         note = Note(code="base-not-read", message=f"the base model was not read: {error.message}", hint=error.hint)
         return replace(model, notes=(*model.notes, note))

@@ -196,9 +196,22 @@ def rendered(found: Estimate, format: Format, explain: bool) -> str:
 
 def write(text: str) -> None:
     """Print to stdout whatever its encoding can show."""
+    if sys.stdout is None:  # what Python makes of a closed descriptor
+        raise HfmemError("there is nowhere to write: standard output is closed", code="no-output")
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        discard_output()
+        if isinstance(error, BrokenPipeError):  # whoever read has read enough
+            raise typer.Exit(ExitCode.UNEXPECTED) from error
+        raise HfmemError(f"standard output cannot be written: {error.strerror}", code="no-output") from error
+
+
+def discard_output() -> None:
+    """Let what is left in the buffer go nowhere, so that the interpreter does not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -211,9 +224,6 @@ def failures() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(ExitCode.INTERRUPTED) from error
-    except BrokenPipeError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.UNEXPECTED) from error
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:

@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from hfmem.errors import UsageError
-
 KIB, MIB, GIB = 2**10, 2**20, 2**30
-FACTORS = {
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": KIB,
-    "mib": MIB,
-    "gib": GIB,
-    "tib": 2**40,
-}
-SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b)\s*", re.IGNORECASE)
 
 
 def memory(num_bytes: int) -> str:
@@ -39,11 +23,3 @@ def count(number: int) -> str:
         if number >= factor:
             return f"{number / factor:,.2f} {letter}"
     return f"{number:,}"
-
-
-def parse_size(text: str) -> int:
-    """`24GB` is 24·10⁹ bytes, `24GiB` is 24·2³⁰. Raises `UsageError` for anything else; a bare number has no unit."""
-    match = SIZE.fullmatch(text)
-    if match is None:
-        raise UsageError(f"{text!r} is not a size", code="bad-size", hint="write a number with its unit: 24GB or 24GiB")
-    return round(float(match[1]) * FACTORS[match[2].lower()])

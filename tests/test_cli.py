@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,21 @@ def test_a_terminal_without_unicode_gets_an_answer(llama: Path) -> None:
     found = process("estimate", llama, PYTHONIOENCODING="ascii")
     assert found.returncode == 0
     assert "GiB" in found.stdout
+
+
+# where standard output leads, and what is said of it
+NO_OUTPUT = {"/dev/full": "standard output cannot be written: No space left on device", "&-": "standard output is closed"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full to write to")
+@pytest.mark.parametrize("where", NO_OUTPUT)
+def test_output_that_cannot_be_written_is_said(where: str, llama: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m hfmem estimate {shlex.quote(str(llama))} >{where}"
+    found = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False)
+    assert found.returncode == ExitCode.UNEXPECTED
+    assert NO_OUTPUT[where] in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "Exception" not in found.stderr
 
 
 def test_the_version_is_printed() -> None:

@@ -1,13 +1,15 @@
 """What is always true of an estimate, and its lines as arithmetic."""
 
-import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trees import as_json, safetensors
 
 from hfmem import api
+from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES
 from hfmem.errors import UsageError
 from hfmem.memory.estimate import BASES, Estimate, Item
 from hfmem.memory.subject import Model
@@ -29,18 +31,14 @@ T5 = {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "dtyp
 BERT = {"model_type": "bert", "architectures": ["BertModel"], "dtype": "float32"}
 
 
-def model(config: dict[str, Any], *shapes: tuple[str, tuple[int, ...]], dtype: str = "BF16", width: int = 2) -> Model:
+def model(config: dict[str, Any], *shapes: tuple[str, tuple[int, ...]], dtype: str = "BF16") -> Model:
     """A model in memory with the tensors asked for."""
-    header, start = {}, 0
-    for name, shape in shapes or (("model.norm.weight", (64,)),):
-        count = 1
-        for dim in shape:
-            count *= dim
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, start + count * width]}
-        start += count * width
-    text = json.dumps(header).encode()
-    weights = len(text).to_bytes(8, "little") + text + b"\0" * start
-    return api.load_source(MemorySource({"config.json": json.dumps(config).encode(), "model.safetensors": weights}))
+    tensors = {name: (dtype, list(shape)) for name, shape in shapes or (("model.norm.weight", (64,)),)}
+    return loaded({"config.json": as_json(config), "model.safetensors": safetensors(tensors)})
+
+
+def loaded(files: dict[str, bytes]) -> Model:
+    return api.load_source(MemorySource(files))
 
 
 def bytes_of(estimate: Estimate, name: str, phase: str = "decode") -> int | None:
@@ -126,7 +124,7 @@ def test_an_unknown_part_keeps_the_weights() -> None:
 
 
 def test_a_directory_without_weights_has_a_cache_and_an_unknown() -> None:
-    found = api.estimate(api.load_source(MemorySource({"config.json": json.dumps(LLAMA).encode()})), Inference(context=10))
+    found = api.estimate(loaded({"config.json": as_json(LLAMA)}), Inference(context=10))
     assert bytes_of(found, "weights") is None
     assert bytes_of(found, "kv_cache") == 2 * 2 * (8 + 8) * 10 * 2
     assert not found.complete
@@ -175,3 +173,48 @@ def test_an_item_outside_its_range_cannot_be_made() -> None:
         Item(name="x", num_bytes=5, basis="modelled", low_bytes=6, high_bytes=7)
     with pytest.raises(ValueError, match="basis 'guessed'"):
         Item(name="x", num_bytes=5, basis="guessed")
+
+
+TWO_FLOATS = safetensors({"w": ("F32", [2])})
+
+
+def test_pickled_parts_of_a_pipeline_are_in_the_weights() -> None:
+    index = as_json({"_class_name": "P", "unet": ["diffusers", "U"], "vae": ["diffusers", "V"]})
+    parts = {"unet/diffusion_pytorch_model.safetensors": TWO_FLOATS, "vae/diffusion_pytorch_model.bin": bytes(1000)}
+    found = api.estimate(loaded({"model_index.json": index, **parts}), Inference(context=1))
+    assert bytes_of(found, "weights") == 8 + 1000
+    assert found.stored_bytes == 8 + 1000
+
+
+def test_files_without_tensors_are_not_called_pickled() -> None:
+    found = api.estimate(loaded({"config.json": as_json(LLAMA), "model.safetensors": safetensors({})}), Inference(context=1))
+    assert found.phases[0].items[0].note == "the files hold no tensors"
+
+
+def test_a_transformer_in_a_folder_has_its_configuration_there() -> None:
+    modules = as_json([{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}])
+    files = {"modules.json": modules, "0_Transformer/config.json": as_json(BERT), "0_Transformer/model.safetensors": TWO_FLOATS}
+    assert loaded(files).spec.model_type == "bert"
+
+
+def test_a_configuration_too_large_to_read_leaves_the_weights() -> None:
+    found = loaded({"config.json": b" " * MAX_CONFIG_BYTES + as_json(LLAMA), "model.safetensors": TWO_FLOATS})
+    assert [unknown.code for unknown in found.spec.unknowns] == ["too-big"]
+    assert found.weights and found.weights.stored_bytes == 8
+
+
+def test_the_base_of_an_adapter_is_never_a_folder_here_nor_an_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"adapter_model.safetensors": TWO_FLOATS, "adapter_config.json": as_json({"base_model_name_or_path": "org/base"})}
+    asked: list[str] = []
+
+    def opened(reference: str, **_: object) -> MemorySource:
+        asked.append(reference)
+        return MemorySource(files)
+
+    monkeypatch.setattr(api, "open_source", opened)
+    (tmp_path / "org" / "base").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    found = api.load("org/adapter")
+    assert asked == ["org/adapter", "hf://org/base"]
+    assert found.base is None
+    assert [note.message for note in found.notes] == ["the base model was not read: 'org/base' is an adapter itself"]

@@ -110,7 +110,7 @@ class Remark:
 class Checkpoint:
     """What the files say. `stored_bytes` is the tensors' bytes where headers hold them, else the files'."""
 
-    format: str  # "safetensors", "pytorch", "diffusers", "sentence-transformers", "adapter", "config-only"
+    format: str  # "safetensors", "pytorch", "diffusers", "sentence-transformers", "adapter", "gguf", "none"
     groups: tuple[TensorGroup, ...] = ()
     files: Mapping[str, int | None] = field(default_factory=dict)  # the weight files and their sizes
     component: str | None = None  # its folder, where it is one of several
@@ -120,10 +120,6 @@ class Checkpoint:
     config_file: str = "config.json"  # where the configuration of the weights lies
     files_bytes: int | None = None  # for formats whose tensors are not read
     remarks: tuple[Remark, ...] = ()
-
-    @property
-    def has_headers(self) -> bool:
-        return any(part.groups for part in self.parts())
 
     @property
     def stored_bytes(self) -> int | None:

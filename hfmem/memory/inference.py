@@ -89,13 +89,11 @@ def phases(model: ModelSpec, checkpoint: Checkpoint, weights: Weights | None, se
 def weights_item(checkpoint: Checkpoint, weights: Weights | None, setting: Setting) -> Item:
     """The weights as loaded, or under the what-if dtype; from file sizes where headers were not read."""
     if weights is None:
-        size = checkpoint.stored_bytes
-        if size is None:
-            return Item(name="weights", num_bytes=None, basis="measured", note="unknown: there are no weight files")
-        return Item(name="weights", num_bytes=size, basis="measured", formula="sum of file sizes", note="not opened: pickled")
-    files = sum(len(part.files) for part in checkpoint.parts())
+        return unread_weights(checkpoint)
+    files = sum(len(part.files) for part in checkpoint.parts() if part.groups)
+    pickled = sum(part.files_bytes or 0 for part in checkpoint.parts() if not part.groups)
     if setting.weights_dtype:
-        size = bytes_as(weights, setting.weights_dtype)
+        size = bytes_as(weights, setting.weights_dtype) + pickled
         formula = f"{weights.num_parameters:,} parameters, matrices at {WHAT_IF[setting.weights_dtype][0]:g} bits"
         return Item(
             name="weights",
@@ -105,13 +103,24 @@ def weights_item(checkpoint: Checkpoint, weights: Weights | None, setting: Setti
             note=f"if loaded as {setting.weights_dtype}",
         )
     less = "".join(f" − {row.num_bytes:,} ({row.reason})" for row in weights.differences if row.num_bytes)
+    more = f" + {pickled:,} in pickled files, not opened" if pickled else ""
     return Item(
         name="weights",
-        num_bytes=weights.loaded_bytes,
+        num_bytes=weights.loaded_bytes + pickled,
         basis="measured",
-        formula=f"{weights.stored_bytes:,} stored{less}",
+        formula=f"{weights.stored_bytes:,} stored{less}{more}",
         note=f"{files} safetensors header{'s' if files != 1 else ''}, {checkpoint.num_tensors:,} tensors",
     )
+
+
+def unread_weights(checkpoint: Checkpoint) -> Item:
+    """Weights without one header: from the files' sizes, where there are files."""
+    size = checkpoint.stored_bytes
+    if size is None:
+        return Item(name="weights", num_bytes=None, basis="measured", note="unknown: there are no weight files")
+    is_pickled = any(part.format == "pytorch" for part in checkpoint.parts())
+    note = "not opened: pickled" if is_pickled else "the files hold no tensors"
+    return Item(name="weights", num_bytes=size, basis="measured", formula="sum of file sizes", note=note)
 
 
 def runtime_item() -> Item:
