@@ -161,19 +161,37 @@ def modeling_modules(package: str) -> list[Any]:
 
 
 def describe_module(module: Any) -> dict[str, dict[str, Any]]:
-    rows = {cls.__name__: describe(cls) for cls in model_classes(module)}
+    classes = model_classes(module)
+    rows = {cls.__name__: describe(cls, classes) for cls in classes}
     return {name: row for name, row in rows.items() if row}
 
 
-def describe(cls: Any) -> dict[str, Any]:
-    tied = getattr(cls, "_tied_weights_keys", None)
+def describe(cls: Any, siblings: list[Any]) -> dict[str, Any]:
     row = {
         "ignored": dropped(cls),
-        "tied": dict(sorted(tied.items())) if isinstance(tied, dict) else {},
+        "tied": dict(sorted({**inherited_ties(cls, siblings), **ties(cls)}.items())),
         "fp32": names(cls, "_keep_in_fp32_modules"),
         "strict": names(cls, "_keep_in_fp32_modules_strict"),
     }
     return {key: value for key, value in row.items() if value}
+
+
+def ties(cls: Any) -> dict[str, str]:
+    """Target → source of the parameters a class ties."""
+    tied = getattr(cls, "_tied_weights_keys", None)
+    return tied if isinstance(tied, dict) else {}
+
+
+def inherited_ties(cls: Any, siblings: list[Any]) -> dict[str, str]:
+    """What the base model inside a class with a head ties, by its names there."""
+    prefix = getattr(cls, "base_model_prefix", "")
+    bases = [base for base in siblings if base is not cls and base.__name__.endswith("Model") and same_family(base, cls)]
+    return {f"{prefix}.{key}": f"{prefix}.{value}" for base in bases if prefix for key, value in ties(base).items()}
+
+
+def same_family(base: Any, cls: Any) -> bool:
+    """Whether a class is a model of the same configuration, and ends in a head where the other has none."""
+    return base.config_class is cls.config_class and not cls.__name__.endswith("Model") and cls.can_generate()
 
 
 def dropped(cls: Any) -> list[str]:
