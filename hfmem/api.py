@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from hfmem.checkpoint.read import read_checkpoint
@@ -10,13 +11,15 @@ from hfmem.checkpoint.tensors import Checkpoint
 from hfmem.errors import BrokenCheckpoint, CannotTell, ConfigError, HfmemError, NotFound
 from hfmem.memory.estimate import Estimate, Note
 from hfmem.memory.subject import Model, describe, estimate_inference
-from hfmem.memory.training.workload import Training
 from hfmem.memory.workload import Inference
 from hfmem.model.read import read_model
 from hfmem.model.spec import ModelSpec, Unknown
 from hfmem.sources import open_source
 from hfmem.sources.base import Source
 from hfmem.sources.reference import is_repo_id
+
+if TYPE_CHECKING:
+    from hfmem.memory.training.workload import Training
 
 
 def load(reference: str | Path, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None) -> Model:
@@ -41,11 +44,11 @@ def load_source(source: Source) -> Model:
 def estimate(model: Model | str | Path, workload: Inference | Training | None = None) -> Estimate:
     """The memory a workload takes; a reference is loaded first."""
     subject = model if isinstance(model, Model) else load(model)
-    if isinstance(workload, Training):
-        from hfmem.memory.training.estimate import estimate_training
+    if workload is None or isinstance(workload, Inference):
+        return estimate_inference(subject, workload or Inference())
+    from hfmem.memory.training.estimate import estimate_training
 
-        return estimate_training(subject, workload)
-    return estimate_inference(subject, workload or Inference())
+    return estimate_training(subject, workload)
 
 
 def read_spec(source: Source, path: str) -> ModelSpec:

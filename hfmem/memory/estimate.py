@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from hfmem.memory.training.workload import Training
 from hfmem.memory.weights import Weights
 from hfmem.memory.workload import Inference
 from hfmem.model.spec import ModelSpec
 from hfmem.sources.base import Origin
+
+if TYPE_CHECKING:
+    from hfmem.memory.training.workload import Training
 
 BASES = ("measured", "derived", "modelled", "assumed")
 
