@@ -15,7 +15,7 @@ from hfmem.model.families import family_of
 from hfmem.model.layers import MAX_LAYERS
 from hfmem.model.quantization import is_known, read_quantization
 from hfmem.model.spec import Layer, ModelSpec, Stack, Unknown
-from hfmem.model.text import text_config
+from hfmem.model.text import text_config, text_path
 from hfmem.model.towers import read_towers
 from hfmem.tables.remote import DECODERS_WHATEVER_DECLARED
 
@@ -83,7 +83,7 @@ def read_facts(config: Config, text: Config, layers: tuple[Layer, ...] | None, u
         "num_key_value_heads": attempt(lambda: key_value_heads(text), "num_key_value_heads", unknowns),
         "head_dim": head_width(layers) or field("head_dim", minimum=0),
         "vocab_size": field("vocab_size"),
-        "tied_embeddings": attempt(lambda: tied(config, text), "tie_word_embeddings", unknowns) or False,
+        "tied_embeddings": attempt(lambda: tied(config), "tie_word_embeddings", unknowns) or False,
         "max_position_embeddings": field("max_position_embeddings", minimum=0) or None,
         "dtype": attempt(lambda: read_dtype(config, text), "dtype", unknowns),
         "quantization": attempt(lambda: read_quantization(config.raw, text.raw), "quantization", unknowns),
@@ -186,8 +186,11 @@ def key_value_heads(text: Config) -> int | None:
     return groups or heads
 
 
-def tied(config: Config, text: Config) -> bool:
-    return config.flag("tie_word_embeddings", text.flag("tie_word_embeddings"))
+def tied(config: Config) -> bool:
+    """What the outermost configuration that has the flag says: its class is the one with the head."""
+    levels = (level for level in text_path(config) if level.value("tie_word_embeddings") is not None)
+    outermost = next(levels, None)
+    return outermost is not None and outermost.flag("tie_word_embeddings")
 
 
 def encoder_positions(config: Config) -> int | None:

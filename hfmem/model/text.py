@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hfmem.model.config import Config
@@ -11,11 +11,17 @@ from hfmem.tables.aliases import TEXT_PARTS
 
 def text_config(config: Config) -> Config:
     """The configuration of the part that writes tokens: a nested one, a flat one moved there, or the decoder's half."""
-    for name in TEXT_PARTS:
-        part = moved(config, name) or config.part(name)
-        if part is not None:
-            return text_config(part)
-    return decoder_half(config) if config.flag("is_encoder_decoder") else config
+    innermost = list(text_path(config))[-1]
+    return decoder_half(innermost) if innermost.flag("is_encoder_decoder") else innermost
+
+
+def text_path(config: Config) -> Iterator[Config]:
+    """A configuration and those inside it that lead to the part that writes tokens, from the outside in."""
+    yield config
+    parts = (moved(config, name) or config.part(name) for name in TEXT_PARTS)
+    inner = next((part for part in parts if part is not None), None)
+    if inner is not None:
+        yield from text_path(inner)
 
 
 def moved(config: Config, name: str) -> Config | None:
