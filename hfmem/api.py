@@ -19,7 +19,11 @@ from hfmem.sources.base import Source
 from hfmem.sources.reference import is_repo_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hfmem.memory.training.workload import Training
+
+MODELOPT_FILE = "hf_quant_config.json"
 
 
 def load(reference: str | Path, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None) -> Model:
@@ -55,10 +59,19 @@ def read_spec(source: Source, path: str) -> ModelSpec:
     """The model a config.json describes; what is wrong with it is a named unknown, for the weights are still right."""
     try:
         data = source.read(path, limit=MAX_CONFIG_BYTES)
-        return read_model(parse_object(data, path, ConfigError, strict=False))
+        raw = parse_object(data, path, ConfigError, strict=False)
+        return read_model({**raw, **quantization_beside(source, raw)})
     except (ConfigError, NotFound, BrokenCheckpoint) as error:
         unknown = Unknown(part="config", code=error.code, message=error.message, hint=error.hint)
         return ModelSpec(model_type="", architecture=None, unknowns=(unknown,))
+
+
+def quantization_beside(source: Source, raw: Mapping[str, object]) -> dict[str, object]:
+    """The quantization_config of ModelOpt's older exports, which write it into a file of its own."""
+    if raw.get("quantization_config") is not None or MODELOPT_FILE not in source.files():
+        return {}
+    data = source.read(MODELOPT_FILE, limit=MAX_CONFIG_BYTES)
+    return {"quantization_config": {"quant_method": "modelopt", **parse_object(data, MODELOPT_FILE, ConfigError, strict=False)}}
 
 
 def spec_of_format(spec: ModelSpec, checkpoint: Checkpoint) -> ModelSpec:

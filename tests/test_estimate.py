@@ -218,3 +218,10 @@ def test_the_base_of_an_adapter_is_never_a_folder_here_nor_an_adapter(tmp_path: 
     assert asked == ["org/adapter", "hf://org/base"]
     assert found.base is None
     assert [note.message for note in found.notes] == ["the base model was not read: 'org/base' is an adapter itself"]
+
+
+def test_the_quantization_modelopt_writes_beside_is_read() -> None:
+    beside = as_json({"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}})
+    files = {"config.json": as_json(LLAMA), "model.safetensors": TWO_FLOATS, "hf_quant_config.json": beside}
+    found = loaded(files).spec.quantization
+    assert found and (found.method, found.bits, found.kv_cache_bits) == ("modelopt", 8, 8)
