@@ -17,15 +17,15 @@ Each model type has up to six entries:
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
-import logging
 import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from generated import write_or_check
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 TABLE = Path(__file__).parent.parent / "hfmem" / "tables" / "defaults.json"
@@ -54,18 +54,7 @@ LAYER_COUNTS = (*range(3, 31), 37, 48)
 
 def main() -> int:
     """Write the table, or with --check say whether it is up to date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    arguments = parser.parse_args()
-    logging.disable(logging.CRITICAL)
-    text = render(build())
-    if arguments.check:
-        current = TABLE.read_text() == text
-        print("defaults.json is up to date" if current else "defaults.json differs: run scripts/generate_defaults.py")
-        return 0 if current else 1
-    TABLE.write_text(text)
-    print(f"{TABLE.name}: {len(text):,} bytes")
-    return 0
+    return write_or_check(TABLE, Path(__file__).name, __doc__.splitlines()[1], lambda: render(build()))
 
 
 def build() -> dict[str, Any]:

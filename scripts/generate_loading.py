@@ -10,16 +10,16 @@ and `fp32` (modules kept in float32; `strict` ones also when the model is bfloat
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
-import logging
 import os
 import pkgutil
 import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from generated import write_or_check
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -28,18 +28,7 @@ TABLE = Path(__file__).parent.parent / "hfmem" / "tables" / "loading.json"
 
 def main() -> int:
     """Write the table, or with --check say whether it is up to date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    arguments = parser.parse_args()
-    logging.disable(logging.CRITICAL)
-    text = render(build())
-    if arguments.check:
-        current = TABLE.read_text() == text
-        print("loading.json is up to date" if current else "loading.json differs: run scripts/generate_loading.py")
-        return 0 if current else 1
-    TABLE.write_text(text)
-    print(f"{TABLE.name}: {len(text):,} bytes")
-    return 0
+    return write_or_check(TABLE, Path(__file__).name, __doc__.splitlines()[1], lambda: render(build()))
 
 
 def build() -> dict[str, Any]:
