@@ -34,11 +34,16 @@ GEOMETRIES: dict[str, tuple[Any, ...]] = {
     "mistralai/Mistral-7B-v0.1": ("mistral", 32, 4096, 14336, 32, 8, 32000, False),
     "NousResearch/Llama-2-70b-hf": ("llama", 80, 8192, 28672, 64, 8, 32000, False),
     "ibm/PowerLM-3b": ("granite", 40, 2304, 9216, 36, 36, 49152, True),
+    "TheBloke/Mistral-7B-v0.1-GPTQ": ("mistral", 32, 4096, 14336, 32, 8, 32000, False),
+    "TheBloke/Mixtral-8x7B-Instruct-v0.1-GPTQ": ("mixtral", 32, 4096, 14336, 32, 8, 32000, False),
+    "TheBloke/Llama-2-70B-GPTQ": ("llama", 80, 8192, 28672, 64, 8, 32000, False),
+    "TechxGenus/Meta-Llama-3-8B-GPTQ": ("llama", 32, 4096, 14336, 32, 8, 128256, False),
+    "bigcode/gpt_bigcode-santacoder": ("gpt_bigcode", 24, 2048, 8192, 16, 1, 49280, True),
     "meta-llama/Meta-Llama-3-8B": ("llama", 32, 4096, 14336, 32, 8, 128256, False),
     "mistralai/Mixtral-8x7B-Instruct-v0.1": ("mixtral", 32, 4096, 14336, 32, 8, 32000, False),
 }
 LOSSES = {"hf_fp32_upcast": "standard", "foak_fast_ce(fused,chunk-free)": "fused-ce", "liger_fused_linear_ce": "fused"}
-METHODS = ("full", "lora", "qlora")
+METHODS = {"full": "full", "lora": "lora", "qlora": "qlora", "gptq-lora": "lora"}
 
 
 def main() -> int:
@@ -72,6 +77,8 @@ def why_not(row: dict[str, Any]) -> str | None:
 
 def allocated(row: dict[str, Any]) -> int:
     config = dict(zip(FIELDS, GEOMETRIES[row["model"]], strict=True))
+    if row["quant"] == "gptq4":
+        config |= {"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128}}
     if config["model_type"] == "mixtral":
         config |= {"num_local_experts": 8, "num_experts_per_tok": 2}
     origin = Origin(reference=row["model"], source="memory")
@@ -84,19 +91,21 @@ def workload(row: dict[str, Any]) -> Training:
     many = row["n_gpus"] > 1
     upcast = many and row["autocast"] == "bf16" and row["method"] == "full"
     return Training(
-        batch=row["micro_batch"] // (row["n_gpus"] if row["id"].startswith("fms-acc") else 1) or 1,
+        batch=row["micro_batch"],
         context=row["seq_len"],
-        method=row["method"],
+        method=METHODS[row["method"]],
         precision="mixed" if upcast else "bf16",
+        autocast=row["autocast"] != "none",
         optimizer="adamw_torch",
         checkpointing="full",
         attention="flash",
+        kernels="eager" if row["kernels"] == "hf eager" else "unsloth",
         loss=LOSSES[row["loss_impl"]],
         lora_rank=row["lora_r"] or 16,
         lora_targets=",".join(row["lora_targets"] or ["q_proj"]),
         lora_dropout=True,
         float32_residual="prepare_model_for_kbit" in (row["note"] or ""),
-        shard="fsdp" if many else "none",
+        shard="fsdp1" if many else "none",
         gpus=row["n_gpus"],
         transformers=(int(version[0]), int(version[1])),
     )

@@ -2,12 +2,13 @@
 Optimizers as rows: what each keeps for a trained element, what it holds for a moment, and what it leaves in float32.
 
 Sources: torch/optim (adam.py `_foreach_sqrt` copy, sgd.py, adafactor.py, muon.py), bitsandbytes optim (8-bit states of blocks
-of 256, tensors under 4096 elements and embeddings in float32), torchao.optim (4-bit), transformers trainer (names).
+of 256, tensors under 4096 elements and embeddings in float32), torchao.optim (4-bit), galore_torch, lomo_optim, adam_mini;
+names as in transformers' OptimizerNames where it has one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +30,43 @@ class Optimizer:
     orthogonal: bool = False  # one momentum for hidden matrices, two moments for everything else
 
 
+BLOCK_BITS = 8 + 32 / 256  # an 8-bit state and its float32 absmax a block of 256
+_ADAMW_8BIT = Optimizer(copies=2, state_bits=2 * BLOCK_BITS, keeps_small_in_float32=True)
+_LION_8BIT = Optimizer(copies=1, state_bits=BLOCK_BITS, keeps_small_in_float32=True)
+_GALORE = Optimizer(copies=2, rank=128, temporary="tensor")
+
 OPTIMIZERS: dict[str, Optimizer] = {
     "adamw_torch": Optimizer(copies=2, temporary="all"),
     "adamw_torch_fused": Optimizer(copies=2),
     "adamw_loop": Optimizer(copies=2, temporary="tensor"),
-    "adamw_8bit": Optimizer(state_bits=16 + 2 * 32 / 256, keeps_small_in_float32=True),
-    "adamw_4bit": Optimizer(state_bits=8 + 2 * 32 / 128),
+    "adamw_in_backward": Optimizer(copies=2, frees_gradients=True),
+    "adamw_8bit": _ADAMW_8BIT,
+    "adamw_8bit_in_backward": replace(_ADAMW_8BIT, frees_gradients=True),
+    "adamw_torch_8bit": Optimizer(copies=2, state_bits=2 * BLOCK_BITS),
+    "adamw_torch_4bit": Optimizer(copies=2, state_bits=8 + 2 * 32 / 128),
     "paged_adamw": Optimizer(copies=2, on_device=False),
-    "paged_adamw_8bit": Optimizer(state_bits=16 + 2 * 32 / 256, keeps_small_in_float32=True, on_device=False),
+    "paged_adamw_8bit": replace(_ADAMW_8BIT, on_device=False),
+    "paged_adamw_in_backward": Optimizer(copies=2, on_device=False, frees_gradients=True),
     "sgd": Optimizer(),
     "sgd_momentum": Optimizer(copies=1),
+    "adagrad": Optimizer(copies=1, temporary="all"),
+    "rmsprop": Optimizer(copies=1, temporary="all"),
     "adafactor": Optimizer(factored=True, temporary="tensor"),
     "lion": Optimizer(copies=1),
-    "lion_8bit": Optimizer(state_bits=8 + 32 / 256, keeps_small_in_float32=True),
+    "lion_8bit": _LION_8BIT,
+    "paged_lion_8bit": replace(_LION_8BIT, on_device=False),
     "adam_mini": Optimizer(copies=1),
     "muon": Optimizer(orthogonal=True, temporary="tensor"),
-    "galore_adamw": Optimizer(copies=2, rank=128, temporary="tensor"),
-    "galore_adamw_layerwise": Optimizer(copies=2, rank=128, temporary="tensor", frees_gradients=True),
+    "galore_adamw": _GALORE,
+    "galore_adamw_layerwise": replace(_GALORE, frees_gradients=True),
     "lomo": Optimizer(frees_gradients=True),
+    "adalomo": Optimizer(factored=True, temporary="tensor", frees_gradients=True),
+}
+
+OPTIMIZER_ALIASES = {
+    "adamw": "adamw_torch_fused",
+    "adamw_bnb_8bit": "adamw_8bit",
+    "adamw_4bit": "adamw_torch_4bit",
+    "paged_adamw_32bit": "paged_adamw",
+    "lion_32bit": "lion",
 }

@@ -19,22 +19,25 @@ class Traits:
     activation_tensors: int = 2  # tensors of the block's width the activation keeps: 2, python-written GELU 5
     fused_projections: bool = False  # one projection for queries, keys and values, kept whole
     hidden_dropouts: int = 0  # masks of one byte an element
+    repeats_keys: bool = False  # wrote keys and values out for every head before flash attention too, until transformers 4.48
+    own_loss: bool = False  # computed its loss without a float32 copy until transformers 4.52
+    scales_embeddings: bool = False  # the embeddings stay beside their scaled copy
 
 
 LLAMA = Traits()
 _LAYER_NORM = Traits(norm="layer")
 TRAITS: dict[str, Traits] = {
-    **dict.fromkeys(
-        ("llama", "mistral", "qwen2", "mixtral", "granite", "granitemoe", "internlm2", "baichuan", "yi", "minicpm"), LLAMA
-    ),
+    **dict.fromkeys(("llama", "internlm2", "baichuan", "yi", "minicpm"), LLAMA),
+    **dict.fromkeys(("mistral", "mixtral", "qwen2", "qwen2_moe"), Traits(repeats_keys=True)),
     **dict.fromkeys(("qwen3", "qwen3_moe"), Traits(head_norms=True)),
     **dict.fromkeys(("gemma", "gemma2"), Traits(norm="gemma")),
     "gemma3_text": Traits(norm="gemma", head_norms=True, norms_per_layer=4),
-    "phi3": Traits(fused_projections=True, hidden_dropouts=2),
+    "phi3": Traits(fused_projections=True, hidden_dropouts=2, repeats_keys=True),
     "gpt_neox": Traits(norm="layer", fused_projections=True),
     "opt": Traits(norm="layer", activation_tensors=1, hidden_dropouts=2),
     "gpt2": Traits(norm="layer", activation_tensors=5, fused_projections=True, hidden_dropouts=2),
-    "gpt_bigcode": Traits(norm="layer", activation_tensors=5, fused_projections=True, hidden_dropouts=2),
+    "gpt_bigcode": Traits(norm="layer", hidden_dropouts=2, own_loss=True),
     "phi": Traits(norm="layer", norms_per_layer=1, activation_tensors=5, hidden_dropouts=2),
     "starcoder2": _LAYER_NORM,
+    **dict.fromkeys(("granite", "granitemoe"), Traits(scales_embeddings=True)),
 }

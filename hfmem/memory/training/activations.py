@@ -1,103 +1,123 @@
 """
-Bytes a token leaves saved for the backward pass, layer by layer, in eager transformers code computing in 16 bits.
+Bytes a token of one layer leaves for its backward pass, and what that pass makes for a moment.
 
-Formulas are those of Llama, Mistral, Qwen2 and Qwen3 modules, tensor by tensor; q, k, v and o are heads × width.
+Formulas follow transformers' modules tensor by tensor, for an element of e bytes (2 in 16 bits) and a stream of s; q, k, v
+and o are heads × width, f the block's width:
 
-    norm       RMS 4h (float32 copy) + 2h (normalised) + 2h (output), frozen 4h; in float32 throughout 4h + 4h + 2h;
-               LayerNorm 2h (input) + 2h (output), frozen 2h
-    attention  queries, keys, values, output 2·(q + k + v + o), log-sum-exp 4 a head; eager: 6 a head and key instead
-    block      gate, activation, up, product 8f, frozen 6f; ungated 2f a tensor the activation keeps
-    experts    8·k·f + 6·k·h + 4·E, frozen 6·k·f; the shared expert as a block
+    norm       RMS 4h (float32 copy) + e·h (normalised) + e·h (output), frozen 4h; LayerNorm and fused kernels s·h (input) + e·h
+               (output), frozen s·h; weight applied in float32 2h more
+    attention  `memory/training/mixing.py`
+    block      gate, activation, up, product 4·e·f, frozen 3·e·f; kernels recompute the activation: e·f less; ungated e·f a tensor
+               the activation keeps
+    experts    a token's k experts as a block of k·f, and its copies of the token: 3·e·k·h, frozen 2·e·k·h; 4·E; shared as a block
 
-Leaves out kernels' own workspaces. A layer whose mixers are recurrent has no formula yet: its activations are unknown.
+The backward pass of a block holds three gradients of its width at once, after the trained product was freed; a loop over experts
+those of one expert, taken to see its even share of the tokens.
+Leaves out kernels' own workspaces and the rotary table.
 """
 
 from __future__ import annotations
 
-from hfmem.errors import ConfigError
-from hfmem.memory.training.workload import Training
-from hfmem.model.kinds import Attention, LatentAttention, Mixer
+from dataclasses import dataclass
+
+from hfmem.memory.training.mixing import Tokens, mixer_bytes, mixer_temporary
+from hfmem.memory.training.numerics import Numerics
 from hfmem.model.spec import Dense, Experts, Layer
-from hfmem.tables.traits import Traits
 
 
-def saved_bytes(layer: Layer, hidden: int, traits: Traits, workload: Training, context: int) -> int:
-    """Bytes a token of one layer leaves until its backward pass."""
-    trains = workload.method == "full"
-    norms = traits.norms_per_layer * norm_bytes(hidden, traits, trains)
-    mixing = sum(mixer_bytes(mixer, traits, workload, context) for mixer in layer.mixers)
-    return norms + mixing + ffn_bytes(layer.ffn, hidden, traits, trains) + traits.hidden_dropouts * hidden + 8
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerBytes:
+    """
+    Bytes a token. `norms`, `mixer`, `ffn`, `adapters` are saved; the temporaries exist while that part's gradients are made.
+
+    `shared` is the part of `norms` that is the layer's own input, which a checkpoint holds already.
+    """
+
+    norms: int
+    mixer: int
+    ffn: int
+    adapters: int = 0
+    shared: int = 0
+    mixer_temporary: int = 0
+    ffn_temporary: int = 0
+
+    @property
+    def saved(self) -> int:
+        return self.norms + self.mixer + self.ffn + self.adapters
+
+    @property
+    def peak(self) -> int:
+        """Everything saved, and the larger of the two parts' gradients; the block's share is freed before the mixer's."""
+        at_mixer = self.saved - self.ffn - self.norms // 2 + self.mixer_temporary
+        return max(self.saved + self.ffn_temporary, at_mixer) - self.shared
 
 
-def norm_bytes(width: int, traits: Traits, trains: bool) -> int:
-    """One norm over `width` elements, its output included where a trained projection reads it."""
-    if traits.norm == "layer":
-        return (4 if trains else 2) * width
-    return ((10 if traits.norm == "gemma" else 8) if trains else 4) * width
+def layer_bytes(layer: Layer, hidden: int, numerics: Numerics, tokens: Tokens, adapters: int = 0) -> LayerBytes:
+    """One layer's bytes a token. Raises `ConfigError` for a mixer without a formula."""
+    norms, readers = numerics.traits.norms_per_layer, linear_readers(layer, numerics)
+    casts = 2 * readers * hidden if numerics.casts else 0
+    return LayerBytes(
+        norms=norms * norm_bytes(hidden, numerics) + casts + numerics.traits.hidden_dropouts * hidden + 8,
+        mixer=sum(mixer_bytes(mixer, numerics, tokens) for mixer in layer.mixers),
+        ffn=ffn_bytes(layer.ffn, hidden, numerics),
+        adapters=adapters,
+        shared=numerics.stream * hidden if keeps_stream(numerics) else 0,
+        mixer_temporary=sum(mixer_temporary(mixer, numerics, tokens) for mixer in layer.mixers),
+        ffn_temporary=ffn_temporary(layer.ffn, numerics),
+    )
 
 
-def mixer_bytes(mixer: Mixer, traits: Traits, workload: Training, context: int) -> int:
-    if isinstance(mixer, Attention):
-        return attention_bytes(mixer, traits, workload, context)
-    if isinstance(mixer, LatentAttention):
-        return latent_bytes(mixer)
-    raise ConfigError(f"activations of a {type(mixer).__name__} layer in training are not modelled yet", code="not-modelled")
+def keeps_stream(numerics: Numerics) -> bool:
+    """Whether a norm keeps its input as it is, and no copy."""
+    return numerics.kernels.norm_keeps_input or numerics.traits.norm == "layer" or numerics.stream == 4
 
 
-def attention_bytes(mixer: Attention, traits: Traits, workload: Training, context: int) -> int:
-    queries, keys = mixer.num_heads * mixer.key_dim, mixer.num_kv_heads * mixer.key_dim
-    values, output = mixer.num_kv_heads * mixer.value_dim, mixer.num_heads * mixer.value_dim
-    total = 2 * (queries + keys + values + output)
-    if workload.attention == "eager":
-        total += 2 * (queries + output - keys - values) + 6 * mixer.num_heads * context
-    else:
-        total += 4 * mixer.num_heads
-    if traits.head_norms:
-        total += (6 if workload.method == "full" else 4) * (queries + keys)
-    if traits.fused_projections:
-        total += 2 * (queries + keys)  # the projection's own storage outlives its rotated parts
-    return total
+def norm_bytes(width: int, numerics: Numerics) -> int:
+    """One norm, its output included where a trained projection reads it."""
+    output = numerics.stream * width if numerics.trains and not numerics.casts else 0
+    if numerics.kernels.norm_keeps_input or numerics.traits.norm == "layer":
+        return numerics.stream * width + output
+    normalised = (4 if numerics.traits.norm == "gemma" else numerics.stream) * width if numerics.trains else 0
+    return 4 * width + normalised + output
 
 
-def latent_bytes(mixer: LatentAttention) -> int:
-    """Expanded queries, keys, values and output of every head, and the latents with their norms."""
-    key = mixer.content_dim + mixer.rotary_dim
-    expanded = mixer.num_heads * (2 * key + 2 * key + 2 * mixer.value_dim + 2 * mixer.value_dim + 4)
-    return expanded + 8 * (mixer.latent_dim + mixer.rotary_dim)
+def linear_readers(layer: Layer, numerics: Numerics) -> int:
+    """Linear modules that read a norm's output and cast it each for itself."""
+    projections = len(layer.mixers) * (1 if numerics.traits.fused_projections else 3)
+    gated = not isinstance(layer.ffn, Dense) or layer.ffn.gated
+    return projections + (2 if gated else 1 if layer.ffn else 0)
 
 
-def ffn_bytes(ffn: Dense | Experts | None, hidden: int, traits: Traits, trains: bool) -> int:
+def ffn_bytes(ffn: Dense | Experts | None, hidden: int, numerics: Numerics) -> int:
     if ffn is None:
         return 0
     if isinstance(ffn, Dense):
-        return block_bytes(ffn.intermediate_size, ffn.gated, traits, trains)
-    routed = ffn.experts_per_token * ffn.intermediate_size * (8 if trains else 6)
-    copies = ffn.experts_per_token * hidden * (6 if trains else 4)
-    shared = block_bytes(ffn.shared_intermediate_size, True, traits, trains) if ffn.shared_intermediate_size else 0
+        return block_bytes(ffn.intermediate_size, ffn.gated, numerics)
+    routed = block_bytes(ffn.experts_per_token * ffn.intermediate_size, True, numerics)
+    copies = ffn.experts_per_token * hidden * numerics.compute * (3 if numerics.trains else 2)
+    shared = block_bytes(ffn.shared_intermediate_size, True, numerics) if ffn.shared_intermediate_size else 0
     return routed + copies + 4 * ffn.num_experts + shared
 
 
-def block_bytes(width: int, gated: bool, traits: Traits, trains: bool) -> int:
-    if gated:
-        return (8 if trains else 6) * width
-    return 2 * traits.activation_tensors * width
+def block_bytes(width: int, gated: bool, numerics: Numerics) -> int:
+    each = numerics.compute * width
+    if not gated:
+        return each * (numerics.traits.activation_tensors - (0 if numerics.trains else 1))
+    return each * (3 + numerics.trains - numerics.kernels.recomputes_activation)
 
 
-def adapter_bytes(layer_inputs: int, num_modules: int, workload: Training) -> int:
-    """What LoRA adds: each module's float32 copy of its input, a dropout mask, and the rank's activations."""
-    if workload.method == "full":
+def ffn_temporary(ffn: Dense | Experts | None, numerics: Numerics) -> int:
+    """Gradients of the product, of gate and of up at once; a trained product is freed before."""
+    if ffn is None:
         return 0
-    return (5 if workload.lora_dropout else 4) * layer_inputs + 4 * workload.lora_rank * num_modules
+    width = ffn.intermediate_size if isinstance(ffn, Dense) else routed_width(ffn, numerics)
+    gated = not isinstance(ffn, Dense) or ffn.gated
+    if numerics.kernels.backward_in_place and gated:
+        return numerics.compute * width
+    return numerics.compute * width * ((3 if gated else 2) - numerics.trains)
 
 
-def recompute_bytes(layer: Layer, hidden: int, traits: Traits, workload: Training, context: int) -> int:
-    """One checkpointed layer run again, with the temporaries of its backward pass: + 6f + 2h frozen, + 4f − 2h trained."""
-    saved = saved_bytes(layer, hidden, traits, workload, context)
-    width = widest(layer)
-    return saved + (4 * width - 2 * hidden if workload.method == "full" else 6 * width + 2 * hidden)
-
-
-def widest(layer: Layer) -> int:
-    if isinstance(layer.ffn, Experts):
-        return layer.ffn.experts_per_token * layer.ffn.intermediate_size
-    return layer.ffn.intermediate_size if layer.ffn else 0
+def routed_width(ffn: Experts, numerics: Numerics) -> int:
+    """Elements a token of the experts that are at work together: a token's own, or one expert's share."""
+    together = ffn.experts_per_token * ffn.intermediate_size
+    return together if numerics.groups_experts else together // ffn.num_experts

@@ -1,19 +1,27 @@
 """
 The loss: logits in the model's dtype, in float32, and their gradients, of every token.
 
-Bytes a token and vocabulary entry, by how transformers writes it:
+Bytes a token and vocabulary entry, by how transformers writes it, and of the hidden states around it (eager norm):
     5.x and from 4.49   logits 2 + float32 4 + log-softmax 4, then gradients 4 + 4 with 4 freed: peak 12, and 4h
     4.46 to 4.48        a shifted copy more: 14, and 6h
     up to 4.45          float32 only, and a shifted copy: 12, and 6h
-    fused-ce            one kernel turns logits into their gradients: 8, and 6h
+    bf16                logits, log-softmax and gradient in 16 bits: 6
+    fused-ce            one kernel turns logits into their gradients: 8, and 6h; 10 where the caller kept them (4.46 to 4.48)
+    own                 classes with a loss of their own until 4.52: logits, shifted, log-softmax, gradient: 8, and 8h
     chunked             logits and their gradients in the model's dtype: 4
-    fused               none; the head's gradient is held in float32 while it is summed
+    fused               none; the head's gradient is held while it is summed
+    preferences         DPO, ORPO, GRPO gather log-probabilities: logits, log-softmax and gradient in 16 bits: 6
+Who keeps the output object keeps the logits too: 2 more. Kernels keep 2h less at the final norm.
 Source: modeling_llama.py and loss_utils.py of the versions; the slopes of measured runs at two batch sizes agree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from hfmem.memory.training.numerics import Numerics
+from hfmem.memory.training.workload import Training
+from hfmem.tables.traits import Traits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,20 +37,44 @@ STANDARD: tuple[tuple[tuple[int, int], LossPath], ...] = (
     ((4, 46), LossPath(vocab_bytes=14, hidden_bytes=6)),
     ((0, 0), LossPath(vocab_bytes=12, hidden_bytes=6)),
 )
+FUSED_CE = (
+    ((4, 49), LossPath(vocab_bytes=8, hidden_bytes=6)),
+    ((4, 46), LossPath(vocab_bytes=10, hidden_bytes=6)),
+    ((0, 0), LossPath(vocab_bytes=8, hidden_bytes=6)),
+)
 OTHER = {
-    "fused-ce": LossPath(vocab_bytes=8, hidden_bytes=6),
+    "bf16": LossPath(vocab_bytes=6, hidden_bytes=4),
+    "own": LossPath(vocab_bytes=8, hidden_bytes=8),
     "chunked": LossPath(vocab_bytes=4, hidden_bytes=4),
     "fused": LossPath(vocab_bytes=0, hidden_bytes=8),
 }
+OWN_LOSS_UNTIL = (4, 52)
+SEQUENCES = {"sft": 1, "dpo": 2, "orpo": 2, "grpo": 1}  # in one forward pass, for each sample
+REFERENCES = frozenset(("dpo",))  # objectives that hold a second model where the first one is trained whole
 
 
-def loss_path(loss: str, transformers_version: tuple[int, int]) -> LossPath:
+def loss_path(workload: Training, traits: Traits) -> LossPath:
     """The row of a loss; the standard one depends on the version of transformers."""
-    if loss in OTHER:
-        return OTHER[loss]
-    return next(path for since, path in STANDARD if transformers_version >= since)
+    if workload.objective != "sft" and workload.loss == "standard":
+        return OTHER["bf16"]
+    rows = FUSED_CE if workload.loss == "fused-ce" else STANDARD
+    if workload.loss in OTHER:
+        return OTHER[workload.loss]
+    if traits.own_loss and workload.transformers < OWN_LOSS_UNTIL and not workload.autocasts:
+        return OTHER["own"]
+    return next(path for since, path in rows if workload.transformers >= since)
 
 
-def loss_bytes(tokens: int, vocab_size: int, hidden: int, path: LossPath) -> int:
-    """tokens × (vocabulary × c + hidden × c)."""
-    return tokens * (vocab_size * path.vocab_bytes + hidden * path.hidden_bytes)
+def loss_bytes(workload: Training, numerics: Numerics, tokens: int, vocab_size: int, hidden: int) -> int:
+    """
+    tokens × (vocabulary × c + hidden × d); `tokens` are those of the sequences, scored are all or `logits_to_keep` of each.
+
+    A classifier scores its labels instead of the vocabulary.
+    """
+    path, scored = loss_path(workload, numerics.traits), tokens
+    if workload.logits_to_keep is not None:
+        scored = min(tokens, workload.batch * SEQUENCES[workload.objective] * workload.logits_to_keep)
+    entries = vocab_size if workload.task == "causal-lm" else workload.num_labels
+    kept = 2 if workload.keep_logits and path.vocab_bytes else 0
+    around = path.hidden_bytes - (2 if numerics.kernels.norm_keeps_input else 0) + 2 * numerics.traits.scales_embeddings
+    return scored * entries * (path.vocab_bytes + kept) + tokens * hidden * max(0, around)

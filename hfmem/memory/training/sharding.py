@@ -1,26 +1,53 @@
 """
-What data parallelism keeps on each of N devices.
+What data parallelism keeps on each of N devices, and what is whole there for a while.
 
-    ddp            everything, and a bucket copy of the gradients
+    ddp            everything, and buckets that hold the gradients again
     zero1          optimizer states / N
-    zero2          optimizer states and gradients / N, and the reduce bucket of 5·10⁸ elements
-    zero3, fsdp    weights, states and gradients / N, and unsharded: two blocks of weights in 16 bits, and one block's gradients
+    zero2, shard-grad-op    optimizer states and gradients / N; ZeRO-2 has reduce buckets of 5·10⁸ elements
+    zero3, fsdp, fsdp1      weights, states and gradients / N; whole: the root group (embeddings, head) and blocks in 16 bits
+    no-reshard     as fsdp, but the weights stay whole in 16 bits from the forward pass on
 
-One device keeps everything, whatever the stage is called. Left out: NCCL's own buffers (in `runtime`) and the root group,
-which is gathered while nothing else is.
+FSDP1 gathers one block at a time in the backward pass, the others the next one too. Scales of packed weights are not
+parameters and stay whole. Tensor parallelism divides every matrix before that. Left out: NCCL's own buffers (`runtime`).
+Sources: torch/distributed/fsdp, deepspeed/runtime/zero; the blocks and the root group are those of measured intercepts
+(docs/method.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from hfmem.memory.training.adapters import base_bytes
 from hfmem.memory.training.matrices import Tensors, elements
-from hfmem.memory.training.static import Static
+from hfmem.memory.training.static import Static, largest
 from hfmem.memory.training.workload import Training
 
 BUCKET_ELEMENTS = 500_000_000  # DeepSpeed's reduce_bucket_size
-GATHERED_BLOCKS = 2
+BYTE_FIELDS = ("weights", "adapters", "master_weights", "optimizer", "gradients", "step_temporary")
+SHARDED = {
+    "none": (),
+    "ddp": (),
+    "zero1": ("master_weights", "optimizer", "step_temporary"),
+    "zero2": ("master_weights", "optimizer", "step_temporary", "gradients"),
+    "shard-grad-op": BYTE_FIELDS,
+    "zero3": BYTE_FIELDS,
+    "fsdp": BYTE_FIELDS,
+    "fsdp1": BYTE_FIELDS,
+    "no-reshard": BYTE_FIELDS,
+}
+KEEPS_GATHERED = ("shard-grad-op", "no-reshard")
+BLOCKS = {"fsdp1": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What a device holds beyond its share, by moment."""
+
+    loss: int = 0
+    last: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,46 +55,62 @@ class Sharded:
     """One device's share, and what it holds unsharded for a while."""
 
     static: Static
-    gathered: int = 0
+    gathered: Gathered = Gathered()
 
 
-def shard(static: Static, tensors: Sequence[Tensors], workload: Training, num_layers: int) -> Sharded:
+def shard(static: Static, tensors: Sequence[Tensors], workload: Training, num_layers: int, packed: bool = False) -> Sharded:
     """One device's share of the static state."""
-    count, stage = workload.gpus, workload.shard
-    if count == 1 or stage == "none":
-        return Sharded(static=static)
-    if stage == "ddp":
-        return Sharded(static=static, gathered=static.gradients)
-    optimizer = share(static.optimizer, count)
-    temporary = share(static.step_temporary, count)
-    if stage == "zero1":
-        return Sharded(static=replace(static, optimizer=optimizer, step_temporary=temporary))
-    gradients = share(static.gradients, count)
-    if stage == "zero2":
-        bucket = min(BUCKET_ELEMENTS, static.trained_elements) * 2
-        return Sharded(
-            static=replace(static, optimizer=optimizer, gradients=gradients, step_temporary=temporary), gathered=bucket
-        )
-    whole = replace(
-        static,
-        weights=share(static.weights, count),
-        adapters=share(static.adapters, count),
-        optimizer=optimizer,
-        gradients=gradients,
-        step_temporary=temporary,
-    )
-    return Sharded(static=whole, gathered=gathered_bytes(static, tensors, workload, num_layers))
+    split = offloaded(divided(static, workload.tensor_parallel, BYTE_FIELDS), workload)
+    count = workload.replicas
+    if count == 1:
+        return Sharded(static=split)
+    whole = divided(split, count, SHARDED[workload.shard])
+    if "weights" in SHARDED[workload.shard]:
+        whole = replace(whole, weights=whole.weights + static.scales - share(static.scales, count))
+    return Sharded(static=whole, gathered=gathered(split, tensors, workload, num_layers, packed))
 
 
-def gathered_bytes(static: Static, tensors: Sequence[Tensors], workload: Training, num_layers: int) -> int:
-    """Two blocks as they are computed with, and the gradients of one."""
+def divided(static: Static, count: int, names: Sequence[str]) -> Static:
+    changed: dict[str, Any] = {name: share(getattr(static, name), count) for name in names}
+    return replace(static, **changed)
+
+
+def offloaded(static: Static, workload: Training) -> Static:
+    """States on the CPU, and with `parameters` everything else that is not computed with at the moment."""
+    if workload.offload == "none":
+        return static
+    left = replace(static, optimizer=0, master_weights=0, step_temporary=0)
+    return left if workload.offload == "optimizer" else replace(left, weights=0, adapters=0, gradients=0)
+
+
+def gathered(static: Static, tensors: Sequence[Tensors], workload: Training, num_layers: int, packed: bool) -> Gathered:
+    """What is whole on one device beside its share."""
+    if workload.shard == "ddp":
+        return Gathered(last=static.gradients, first=static.gradients)
+    if "weights" not in SHARDED[workload.shard]:
+        bucket = min(BUCKET_ELEMENTS, static.trained_elements) * 2 if workload.shard == "zero2" else 0
+        return Gathered(last=bucket, first=bucket)
+    root, block = group_bytes(tensors, workload, num_layers, packed)
+    if workload.shard in KEEPS_GATHERED:
+        root, block = root + block * num_layers, 0
+    blocks, trains = block * BLOCKS.get(workload.shard, 2), not workload.trains_adapters
+    last = head_bytes(tensors) + 2 * largest([tensor for tensor in tensors if tensor.is_linear]) if trains else 0
+    return Gathered(loss=root, last=root + blocks + last, first=root + blocks + (block if trains else 0))
+
+
+def group_bytes(tensors: Sequence[Tensors], workload: Training, num_layers: int, packed: bool) -> tuple[int, int]:
+    """Bytes of the root group and of one block as they are computed with."""
+    each = 4 if workload.precision == "fp32" else base_bytes(workload)
     inner = [tensor for tensor in tensors if tensor.role not in ("embeddings", "head")]
-    total = max(1, elements(tensors))
-    packed = workload.method == "qlora"
-    each = static.weights / total if packed else 4 if workload.precision == "fp32" else 2
-    block = elements(inner) // max(1, num_layers)
-    gradient = block * 2 if workload.method == "full" else 0
-    return round(GATHERED_BLOCKS * block * each) + gradient
+    small = elements([tensor for tensor in inner if tensor.is_linear]) if packed or workload.method == "qlora" else 0
+    block = (elements(inner) - small) * each + small // (1 if workload.quantization == "int8" and not packed else 2)
+    root = (elements(tensors) - elements(inner)) * each
+    return share(root, workload.tensor_parallel), share(block, max(1, num_layers) * workload.tensor_parallel)
+
+
+def head_bytes(tensors: Sequence[Tensors]) -> int:
+    """The head's gradient in 16 bits before it is shared out."""
+    return 2 * sum(tensor.total for tensor in tensors if tensor.role == "head")
 
 
 def share(num_bytes: int, count: int) -> int:

@@ -5,90 +5,85 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hfmem.errors import UsageError
+from hfmem.memory.training.adapters import BYTES, Trained, base_bytes, trained_groups
 from hfmem.memory.training.matrices import Tensors, elements
 from hfmem.memory.training.workload import Training
 from hfmem.tables.optimizers import OPTIMIZERS, Optimizer
 
-WEIGHT_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "mixed": 4}
-ADAPTER_BYTES = 4  # PEFT keeps adapters in float32 (autocast_adapter_dtype)
 SMALL_TENSOR = 4096  # elements; bitsandbytes leaves smaller ones in float32
-# Bits of a packed weight: 4 and its absmax, float32 a block of 64, or 8-bit with float32 a block of 256 of those; int8 a row.
-NF4_BITS, NF4_DOUBLE_BITS, INT8_BITS = 4 + 32 / 64, 4 + 8 / 64 + 32 / (64 * 256), 8
+# Bits beside a packed weight: absmax in float32 a block of 64, or in 8 bits with float32 a block of 256 of those.
+PACKED_BITS = {"nf4": 4, "fp4": 4, "int8": 8}
+SCALE_BITS, DOUBLE_SCALE_BITS = 32 / 64, 8 / 64 + 32 / (64 * 256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Static:
-    """Bytes before sharding. `trained` are the tensors that have gradients."""
+    """Bytes of one copy of the model before it is shared out."""
 
     weights: int
-    adapters: int
-    optimizer: int
-    gradients: int
-    step_temporary: int
-    trained: tuple[Tensors, ...]
+    scales: int = 0  # of packed weights, in `weights` too: quantisation states are no parameters and are not sharded
+    adapters: int = 0  # parameters trained beside the weights
+    master_weights: int = 0
+    optimizer: int = 0
+    gradients: int = 0
+    step_temporary: int = 0
+    trained: tuple[Trained, ...] = ()
 
     @property
     def trained_elements(self) -> int:
-        return elements(self.trained)
+        return sum(group.elements for group in self.trained)
 
 
-def static_state(tensors: Sequence[Tensors], workload: Training) -> Static:
-    """Every byte that does not depend on the tokens. Raises `UsageError` where no module is a LoRA target."""
-    adapters = adapter_tensors(tensors, workload) if workload.method != "full" else ()
-    trained = tuple(tensors) if workload.method == "full" else adapters
-    each = WEIGHT_BYTES[workload.precision] if workload.method == "full" else ADAPTER_BYTES
-    row = OPTIMIZERS[workload.optimizer]
+def static_state(tensors: Sequence[Tensors], workload: Training, packed_bytes: int | None = None) -> Static:
+    """
+    Every byte that does not depend on the tokens; `packed_bytes` are those of a checkpoint that is quantised itself.
+
+    Raises `UsageError` where no module is a LoRA target.
+    """
+    trained, row = trained_groups(tensors, workload), OPTIMIZERS[workload.optimizer]
+    gradients = sum(gradient_bytes(group, row, workload) for group in trained)
     return Static(
-        weights=weight_bytes(tensors, workload),
-        adapters=elements(adapters) * ADAPTER_BYTES,
-        optimizer=state_bytes(row, trained, each) if row.on_device else 0,
-        gradients=largest(trained) * each if row.frees_gradients else elements(trained) * each,
-        step_temporary=temporary_bytes(row, trained, each),
+        weights=packed_bytes or weight_bytes(tensors, workload),
+        scales=0 if packed_bytes else round(packed_elements(tensors, workload) * scale_bits(workload) / 8),
+        adapters=sum(group.elements * group.num_bytes for group in trained) if workload.trains_adapters else 0,
+        master_weights=sum(group.elements * 4 for group in trained) if workload.keeps_master else 0,
+        optimizer=sum(state_bytes(row, group.tensors, state_width(group, workload)) for group in trained) * row.on_device,
+        gradients=gradients,
+        step_temporary=sum(temporary_bytes(row, group.tensors, state_width(group, workload)) for group in trained)
+        + (sum(group.elements * 4 for group in trained) if workload.keeps_master else 0),  # gradients made float32
         trained=trained,
     )
 
 
+def state_width(group: Trained, workload: Training) -> int:
+    """States have the dtype of what the optimizer updates."""
+    return 4 if workload.keeps_master else group.num_bytes
+
+
+def gradient_bytes(group: Trained, row: Optimizer, workload: Training) -> int:
+    each = BYTES[workload.gradient_dtype] if workload.gradient_dtype else group.num_bytes
+    return each * (largest(group.tensors) if row.frees_gradients else group.elements)
+
+
 def weight_bytes(tensors: Sequence[Tensors], workload: Training) -> int:
     """The base model's weights: as trained, or packed but for embeddings, head and norms."""
-    if workload.method == "full":
-        return elements(tensors) * WEIGHT_BYTES[workload.precision]
-    each = 4 if workload.precision == "fp32" else 2
-    if workload.method == "lora":
-        return elements(tensors) * each
-    packed = elements([tensor for tensor in tensors if tensor.is_linear])
+    if not workload.trains_adapters:
+        return elements(tensors) * BYTES[workload.precision]
+    packed, each = packed_elements(tensors, workload), base_bytes(workload)
     norms = elements([tensor for tensor in tensors if tensor.role == "norms"]) if workload.float32_residual else 0
-    return round(packed * packed_bits(workload) / 8) + (elements(tensors) - packed - norms) * each + norms * 4
+    bits = PACKED_BITS[workload.quantization] + scale_bits(workload)
+    return round(packed * bits / 8) + (elements(tensors) - packed - norms) * each + norms * 4
 
 
-def packed_bits(workload: Training) -> float:
+def packed_elements(tensors: Sequence[Tensors], workload: Training) -> int:
+    return elements([tensor for tensor in tensors if tensor.is_linear]) if workload.method == "qlora" else 0
+
+
+def scale_bits(workload: Training) -> float:
+    """Bits of scales an element: none counted for int8, which has one a row."""
     if workload.quantization == "int8":
-        return INT8_BITS
-    return NF4_DOUBLE_BITS if workload.double_quantization else NF4_BITS
-
-
-def adapter_tensors(tensors: Sequence[Tensors], workload: Training) -> tuple[Tensors, ...]:
-    """
-    Two matrices of the rank for each targeted linear module: rank · (rows + columns) elements.
-
-    `all-linear` takes every linear module but the head, as PEFT does; experts that a class fuses into one tensor are no
-    linear modules, so that only files that store them one by one count them.
-    """
-    wanted = {name.strip() for name in workload.lora_targets.split(",")}
-    chosen = [t for t in tensors if t.is_linear and ("all-linear" in wanted or t.module in wanted)]
-    if not chosen:
-        names = sorted({tensor.module for tensor in tensors if tensor.is_linear})
-        raise UsageError(
-            f"no module of this model is a LoRA target: {workload.lora_targets}",
-            code="bad-workload",
-            hint=f"its linear modules: {', '.join(names)}",
-        )
-    rank = workload.lora_rank
-    return tuple(adapter for t in chosen for adapter in (pair(t, rank, t.cols, "lora_A"), pair(t, t.rows, rank, "lora_B")))
-
-
-def pair(tensor: Tensors, rows: int, cols: int, module: str) -> Tensors:
-    return Tensors(module=f"{tensor.module}.{module}", rows=rows, cols=cols, count=tensor.count, role=tensor.role)
+        return 0
+    return DOUBLE_SCALE_BITS if workload.double_quantization else SCALE_BITS
 
 
 def state_bytes(row: Optimizer, trained: Sequence[Tensors], each: int) -> int:
@@ -101,8 +96,7 @@ def tensor_state(row: Optimizer, tensor: Tensors, each: int) -> int:
     is_matrix = tensor.cols > 1
     if row.state_bits is not None:
         stays = row.keeps_small_in_float32 and (tensor.elements < SMALL_TENSOR or tensor.role == "embeddings")
-        copies = 1 if row.state_bits < 16 and row.keeps_small_in_float32 else 2
-        return tensor.elements * 4 * copies if stays else round(tensor.elements * row.state_bits / 8)
+        return tensor.elements * 4 * row.copies if stays else round(tensor.elements * row.state_bits / 8)
     if row.orthogonal:
         return tensor.elements * each * (1 if tensor.is_linear else 2)
     if row.factored:

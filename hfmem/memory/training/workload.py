@@ -2,72 +2,156 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from hfmem.errors import UsageError
-from hfmem.tables.optimizers import OPTIMIZERS
+from hfmem.tables.kernels import KERNELS
+from hfmem.tables.optimizers import OPTIMIZER_ALIASES, OPTIMIZERS
 
-METHODS = ("full", "lora", "qlora")
-PRECISIONS = ("bf16", "fp16", "fp32", "mixed")
-CHECKPOINTING = ("none", "full", "offloaded")
-ATTENTIONS = ("flash", "sdpa", "eager")
-LOSSES = ("standard", "fused-ce", "chunked", "fused")
-QUANTIZATIONS = ("nf4", "fp4", "int8")
-SHARDINGS = ("none", "ddp", "zero1", "zero2", "zero3", "fsdp")
+SHARDINGS = ("none", "ddp", "zero1", "zero2", "zero3", "fsdp", "fsdp1", "shard-grad-op", "no-reshard")
+CHOICES: dict[str, tuple[str, ...]] = {
+    "method": ("full", "lora", "qlora"),
+    "precision": ("bf16", "fp16", "fp32", "mixed"),
+    "optimizer": tuple(OPTIMIZERS),
+    "checkpointing": ("none", "selective", "full", "offloaded"),
+    "attention": ("flash", "sdpa", "eager"),
+    "kernels": tuple(KERNELS),
+    "loss": ("standard", "bf16", "fused-ce", "chunked", "fused"),
+    "task": ("causal-lm", "sequence-classification", "token-classification"),
+    "objective": ("sft", "dpo", "orpo", "grpo"),
+    "adapter_dtype": ("fp32", "bf16"),
+    "quantization": ("nf4", "fp4", "int8"),
+    "shard": SHARDINGS,
+    "offload": ("none", "optimizer", "parameters"),
+}
+ALIASES: dict[str, dict[str, str]] = {
+    "attention": dict.fromkeys(("flash_attention_2", "flash_attention_3", "flash_attention", "flex_attention"), "flash"),
+    "optimizer": OPTIMIZER_ALIASES,
+    "shard": {"fsdp2": "fsdp", "full_shard": "fsdp1", "shard_grad_op": "shard-grad-op"},
+    "kernels": {"foak": "unsloth"},
+}
+LIMITS = {
+    "batch": 2**31, "context": 2**31, "lora_rank": 2**16, "gpus": 2**20, "tensor_parallel": 2**10, "context_parallel": 2**10,
+    "grad_accum": 2**31, "logits_to_keep": 2**31, "num_labels": 2**31, "image_tokens": 2**31, "encoder_tokens": 2**31,
+}  # fmt: skip
+SHARDS_WEIGHTS = ("zero3", "fsdp", "fsdp1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
     """
-    One optimizer step: `grad_accum` micro-batches of `batch` sequences of `context` tokens on each of `gpus`.
+    One optimizer step: `grad_accum` micro-batches of `batch` sequences of `context` tokens on each data-parallel device.
 
     `precision`: bf16, fp16 and fp32 hold weights, gradients and states in that dtype; mixed holds float32 weights and
-    computes in 16 bits.
+    computes in 16 bits. `autocast` None is what the precision says. `master_weights`: 16-bit weights with a float32
+    copy in the optimizer, which None takes for the ZeRO stages. `reentrant` None follows the version of transformers.
     """
 
     batch: int = 1
     context: int | None = None
     method: str = "full"
     precision: str = "bf16"
+    autocast: bool | None = None
+    master_weights: bool | None = None
+    gradient_dtype: str | None = None
     optimizer: str = "adamw_torch_fused"
     checkpointing: str = "none"
+    reentrant: bool | None = None
     attention: str = "sdpa"
+    padded: bool = False
+    kernels: str = "eager"
     loss: str = "standard"
+    keep_logits: bool = False
+    logits_to_keep: int | None = None
+    task: str = "causal-lm"
+    num_labels: int = 2
+    objective: str = "sft"
     lora_rank: int = 16
     lora_targets: str = "all-linear"
     lora_dropout: bool = False
+    dora: bool = False
+    adapter_dtype: str = "fp32"
+    modules_to_save: str = ""
+    freeze: str = ""
     quantization: str = "nf4"
     double_quantization: bool = True
     float32_residual: bool = False
     shard: str = "none"
     gpus: int = 1
+    tensor_parallel: int = 1
+    sequence_parallel: bool = True
+    context_parallel: int = 1
+    offload: str = "none"
     grad_accum: int = 1
+    image_tokens: int | None = None
+    encoder_tokens: int | None = None
     transformers: tuple[int, int] = (5, 23)
 
     def __post_init__(self) -> None:
-        for name, limit in (("batch", 2**31), ("context", 2**31), ("lora_rank", 2**16), ("gpus", 2**20), ("grad_accum", 2**31)):
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= limit:
-                raise UsageError(f"--{name.replace('_', '-')} is {value}; it should be from 1 to {limit}", code="bad-workload")
+        for name, others in ALIASES.items():
+            object.__setattr__(self, name, others.get(getattr(self, name), getattr(self, name)))
+        for name, limit in LIMITS.items():
+            check_range(name, getattr(self, name), limit)
         for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise UsageError(
-                    f"--{name} {getattr(self, name)!r} is not known", code="bad-workload", hint=f"one of: {', '.join(allowed)}"
-                )
-        if self.gpus > 1 and self.shard == "none":
-            raise UsageError(
-                f"--gpus {self.gpus} without --shard", code="bad-workload", hint=f"--shard {', '.join(SHARDINGS[1:])}"
-            )
+            check_choice(name, getattr(self, name), allowed)
+        if self.gradient_dtype is not None:
+            check_choice("gradient_dtype", self.gradient_dtype, ("bf16", "fp16", "fp32"))
+        self.check_devices()
+
+    def check_devices(self) -> None:
+        """The devices have to be a whole number of model-parallel groups, and to share something."""
+        group = self.tensor_parallel * self.context_parallel
+        if self.gpus % group:
+            found = f"--tensor-parallel {self.tensor_parallel} times --context-parallel {self.context_parallel}"
+            raise UsageError(f"--gpus {self.gpus} is no multiple of {found}", code="bad-workload")
+        if self.gpus > group and self.shard == "none":
+            hint = f"--shard {', '.join(SHARDINGS[1:])}"
+            raise UsageError(f"--gpus {self.gpus} without --shard", code="bad-workload", hint=hint)
+
+    @property
+    def trains_adapters(self) -> bool:
+        return self.method != "full"
+
+    @property
+    def autocasts(self) -> bool:
+        return self.precision == "mixed" if self.autocast is None else self.autocast
+
+    @property
+    def keeps_master(self) -> bool:
+        """Whether the optimizer holds a float32 copy of 16-bit weights: DeepSpeed's stages do, whatever the method."""
+        is_deepspeed = self.shard.startswith("zero") and self.replicas > 1
+        return self.precision in ("bf16", "fp16") and (is_deepspeed if self.master_weights is None else self.master_weights)
+
+    @property
+    def is_reentrant(self) -> bool:
+        """transformers asked for reentrant checkpointing until version 5."""
+        return self.transformers < (5, 0) if self.reentrant is None else self.reentrant
+
+    @property
+    def recomputes(self) -> bool:
+        return self.checkpointing in ("full", "offloaded")
+
+    @property
+    def replicas(self) -> int:
+        """Devices over which states are sharded: all but those that split the same matrices."""
+        return self.gpus // self.tensor_parallel
+
+    @property
+    def shards_weights(self) -> bool:
+        return self.shard in SHARDS_WEIGHTS and self.replicas > 1
+
+    def changed_options(self) -> dict[str, Any]:
+        """Every option that is not at its default."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
 
 
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "method": METHODS,
-    "precision": PRECISIONS,
-    "optimizer": tuple(OPTIMIZERS),
-    "checkpointing": CHECKPOINTING,
-    "attention": ATTENTIONS,
-    "loss": LOSSES,
-    "quantization": QUANTIZATIONS,
-    "shard": SHARDINGS,
-}
+def check_range(name: str, value: int | None, limit: int) -> None:
+    if value is not None and not 1 <= value <= limit:
+        raise UsageError(f"--{name.replace('_', '-')} is {value}; it should be from 1 to {limit}", code="bad-workload")
+
+
+def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        hint = f"one of: {', '.join(allowed)}"
+        raise UsageError(f"--{name.replace('_', '-')} {value!r} is not known", code="bad-workload", hint=hint)

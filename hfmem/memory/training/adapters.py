@@ -1,0 +1,99 @@
+"""Which parameters are trained: all of them, or LoRA matrices beside targeted modules and copies of saved ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hfmem.errors import UsageError
+from hfmem.memory.training.matrices import Tensors, elements
+from hfmem.memory.training.workload import Training
+
+BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "mixed": 4}
+FUSES_EXPERTS = (5, 0)  # the transformers version whose classes hold all experts in one parameter, no linear module
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """Tensors with gradients that share a dtype; `num_bytes` is that of an element."""
+
+    tensors: tuple[Tensors, ...]
+    num_bytes: int
+
+    @property
+    def elements(self) -> int:
+        return elements(self.tensors)
+
+
+def trained_groups(tensors: Sequence[Tensors], workload: Training) -> tuple[Trained, ...]:
+    """Everything that gets a gradient. Raises `UsageError` where no module is a LoRA target or none is left to train."""
+    if not workload.trains_adapters:
+        return (Trained(tensors=tuple(unfrozen(tensors, workload)), num_bytes=BYTES[workload.precision]),)
+    adapters = Trained(tensors=adapter_tensors(tensors, workload), num_bytes=adapter_bytes(workload))
+    saved = tuple(named(tensors, workload.modules_to_save)) if workload.modules_to_save else ()
+    return (adapters, Trained(tensors=saved, num_bytes=base_bytes(workload))) if saved else (adapters,)
+
+
+def adapter_bytes(workload: Training) -> int:
+    """PEFT keeps adapters in float32 (autocast_adapter_dtype); DeepSpeed holds 16 bits of them and a master copy."""
+    return 2 if workload.adapter_dtype == "bf16" or workload.keeps_master else 4
+
+
+def base_bytes(workload: Training) -> int:
+    """An element of what the base model keeps unpacked."""
+    return 4 if workload.precision == "fp32" else 2
+
+
+def unfrozen(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
+    frozen = words(workload.freeze)
+    left = [tensor for tensor in tensors if tensor.role not in frozen and tensor.module not in frozen]
+    if frozen and len(left) in (0, len(tensors)):
+        found = "everything" if not left else "no part of this model"
+        hint = f"its parts: {', '.join(sorted({tensor.role for tensor in tensors}))}"
+        raise UsageError(f"--freeze {workload.freeze} freezes {found}", code="bad-workload", hint=hint)
+    return left
+
+
+def named(tensors: Sequence[Tensors], modules: str) -> list[Tensors]:
+    """Tensors of the modules named, each of which has to exist."""
+    wanted, known = words(modules), {tensor.module for tensor in tensors}
+    if wanted - known:
+        hint = f"its modules: {', '.join(sorted(known))}"
+        raise UsageError(f"no module of this model is named {min(wanted - known)}", code="bad-workload", hint=hint)
+    return [tensor for tensor in tensors if tensor.module in wanted]
+
+
+def words(text: str) -> set[str]:
+    return {name.strip() for name in text.split(",")} - {""}
+
+
+def adapter_tensors(tensors: Sequence[Tensors], workload: Training) -> tuple[Tensors, ...]:
+    """Two matrices of the rank for each targeted linear module: rank · (rows + columns); DoRA adds a vector of rows."""
+    rank, chosen = workload.lora_rank, targeted(tensors, workload)
+    parts = [(t, ((rank, t.cols, "lora_A"), (t.rows, rank, "lora_B"))) for t in chosen]
+    found = [adapter(t, *shape) for t, shapes in parts for shape in shapes]
+    magnitudes = [adapter(t, t.rows, 1, "lora_magnitude_vector") for t in chosen] if workload.dora else []
+    return (*found, *magnitudes)
+
+
+def targeted(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
+    """
+    Linear modules with adapters. `all-linear` takes every one but the head, as PEFT does.
+
+    Experts that a class fuses into one parameter are no modules: all of them since transformers 5, and before it those
+    of classes whose files hold them fused.
+    """
+    wanted = words(workload.lora_targets)
+    linear = [t for t in tensors if t.is_linear and not (t.role == "experts" and workload.transformers >= FUSES_EXPERTS)]
+    chosen = [t for t in linear if "all-linear" in wanted or t.module in wanted]
+    if not chosen:
+        raise UsageError(
+            f"no module of this model is a LoRA target: {workload.lora_targets}",
+            code="bad-workload",
+            hint=f"its linear modules: {', '.join(sorted({tensor.module for tensor in linear}))}",
+        )
+    return chosen
+
+
+def adapter(tensor: Tensors, rows: int, cols: int, module: str) -> Tensors:
+    return Tensors(module=f"{tensor.module}.{module}", rows=rows, cols=cols, count=tensor.count, role=tensor.role)

@@ -1,0 +1,146 @@
+"""Bytes that depend on the tokens: what every stack of layers keeps, the largest layer at work, and the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hfmem.memory.training.activations import LayerBytes, layer_bytes
+from hfmem.memory.training.adapted import adapters_per_layer
+from hfmem.memory.training.loss import SEQUENCES, loss_bytes
+from hfmem.memory.training.matrices import Tensors
+from hfmem.memory.training.mixing import Tokens
+from hfmem.memory.training.numerics import Numerics, numerics_of
+from hfmem.memory.training.selective import selective_bytes
+from hfmem.memory.training.workload import Training
+from hfmem.model.kinds import RecurrentState
+from hfmem.model.spec import Layer, ModelSpec, Stack
+from hfmem.tables.traits import LLAMA, TRAITS, Traits
+
+DEFAULT_ENCODER_TOKENS = 512
+REPEATS_KEYS_UNTIL = (4, 48)  # transformers before it wrote keys and values out for every head in its sdpa path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dynamic:
+    """Bytes of one micro-batch on one device."""
+
+    checkpoints: int = 0  # inputs of the layers, kept until their backward pass
+    activations: int = 0  # everything saved, where nothing is recomputed
+    layer: int = 0  # the largest layer while its backward pass runs
+    input: int = 0  # one layer's input
+    waiting_gradients: int = 0  # those of all but two layers' inputs
+    logits: int = 0
+
+
+def dynamic_state(
+    model: ModelSpec, tensors: Sequence[Tensors], workload: Training, context: int, packed: bool = False
+) -> Dynamic:
+    """All stacks of a model. Raises `ConfigError` for a layer without a formula."""
+    numerics = numerics_of(workload, traits_of(model), packed)
+    stacks = [stack_state(stack, model, numerics, tensors, workload, context) for stack in model.stacks if stack.layers]
+    tokens = token_count(workload, context)
+    decoder = model.decoder or (model.stacks[0] if model.stacks else None)
+    hidden = decoder.hidden_size if decoder else 0
+    logits = loss_bytes(workload, numerics, tokens, model.vocab_size or 0, hidden) // workload.tensor_parallel
+    return Dynamic(
+        checkpoints=sum(state.checkpoints for state in stacks),
+        activations=sum(state.activations for state in stacks),
+        layer=max((state.layer for state in stacks), default=0),
+        input=max((state.input for state in stacks), default=0),
+        waiting_gradients=max((state.waiting_gradients for state in stacks), default=0),
+        logits=logits,
+    )
+
+
+def token_count(workload: Training, context: int) -> int:
+    """Tokens one device works on: every sequence of every sample, cut where sequences are split over devices."""
+    return -(-workload.batch * SEQUENCES[workload.objective] * context // workload.context_parallel)
+
+
+def stack_state(
+    stack: Stack, model: ModelSpec, numerics: Numerics, tensors: Sequence[Tensors], workload: Training, context: int
+) -> Dynamic:
+    """One stack; a tower reads its own tokens, and draft layers are not trained."""
+    length = stack_tokens(stack, model, workload, context)
+    if not length or stack.role == "draft":
+        return Dynamic()
+    count = token_count(workload, length)
+    seen = tokens_of(stack, tensors, model, workload, length)
+    extra = adapters_per_layer(tensors, stack, workload, numerics) if stack.role == "decoder" else 0
+    found = list(each_layer(stack, numerics, seen, extra))
+    edge = numerics.stream * stack.hidden_size // split(workload)
+    inputs = kept_inputs(stack.layers, workload) * edge * count
+    per_layer = [part(layer.saved, layer.norms, workload) for layer in found]
+    largest = max(part(layer.peak, layer.norms, workload) for layer in found)
+    again = largest + edge * (2 if workload.is_reentrant else 1)
+    temporary = max(max(layer.ffn_temporary, layer.mixer_temporary) for layer in found) // workload.tensor_parallel
+    kept = selective_bytes(stack, numerics) // workload.tensor_parallel * count if workload.checkpointing == "selective" else 0
+    return Dynamic(
+        checkpoints=inputs if workload.recomputes else 0,
+        activations=0 if workload.recomputes else kept or sum(per_layer) * count,
+        layer=(temporary + edge if workload.checkpointing == "none" else again) * count,
+        input=edge * count if workload.recomputes else 0,
+        waiting_gradients=max(0, len(found) - 2) * edge * count,
+    )
+
+
+def each_layer(stack: Stack, numerics: Numerics, tokens: Tokens, adapters: int) -> Iterator[LayerBytes]:
+    """Alike layers are worked out once."""
+    known: dict[Layer, LayerBytes] = {}
+    for layer in stack.layers:
+        if layer not in known:
+            known[layer] = layer_bytes(layer, stack.hidden_size, numerics, tokens, adapters)
+        yield known[layer]
+
+
+def part(num_bytes: int, norms: int, workload: Training) -> int:
+    """A tensor-parallel device's part: everything, or without sequence parallelism all but the norms."""
+    whole = 0 if workload.sequence_parallel else norms
+    return whole + (num_bytes - whole) // workload.tensor_parallel
+
+
+def split(workload: Training) -> int:
+    return workload.tensor_parallel if workload.sequence_parallel else 1
+
+
+def kept_inputs(layers: Sequence[Layer], workload: Training) -> int:
+    """Checkpoints on the device: one a layer, or two in flight where they are offloaded."""
+    return min(len(layers), 2) if workload.checkpointing == "offloaded" else len(layers)
+
+
+def stack_tokens(stack: Stack, model: ModelSpec, workload: Training, context: int) -> int:
+    """Tokens of one sequence a stack reads."""
+    if stack.role == "encoder":
+        return encoder_tokens(model, workload)
+    if stack.role in ("vision", "audio"):
+        return workload.image_tokens or 0
+    return context
+
+
+def encoder_tokens(model: ModelSpec, workload: Training) -> int:
+    return workload.encoder_tokens or model.encoder_positions or DEFAULT_ENCODER_TOKENS
+
+
+def tokens_of(stack: Stack, tensors: Sequence[Tensors], model: ModelSpec, workload: Training, length: int) -> Tokens:
+    recurring = sum(any(isinstance(mixer, RecurrentState) for mixer in layer.mixers) for layer in stack.layers)
+    mixing = [tensor for tensor in tensors if tensor.role == "recurrent" and tensor.cols > 1] if recurring else []
+    return Tokens(
+        context=length,
+        encoder=encoder_tokens(model, workload),
+        attention=workload.attention,
+        padded=workload.padded,
+        repeats_keys=workload.transformers < REPEATS_KEYS_UNTIL
+        and (workload.attention == "sdpa" or traits_of(model).repeats_keys),
+        recurrent_outputs=sum(tensor.count * tensor.rows for tensor in mixing) // max(1, recurring),
+        recurrent_inputs=sum(tensor.count * tensor.cols for tensor in mixing) // max(1, recurring),
+    )
+
+
+def has_traits(model: ModelSpec) -> bool:
+    """Whether the architecture's modules were read; others are built as Llama's are."""
+    return (model.read_as or model.text_type or model.model_type) in TRAITS
+
+
+def traits_of(model: ModelSpec) -> Traits:
+    return TRAITS.get(model.read_as or model.text_type or model.model_type, LLAMA)

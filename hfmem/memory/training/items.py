@@ -1,0 +1,99 @@
+"""The report's lines of a training step, each with its basis and range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hfmem.errors import HfmemError
+from hfmem.memory.estimate import Item
+from hfmem.memory.inference import RUNTIME_BYTES, RUNTIME_HIGH, RUNTIME_LOW
+from hfmem.memory.training.loss import REFERENCES
+from hfmem.memory.training.static import Static
+from hfmem.memory.training.workload import Training
+from hfmem.units import GIB, MIB
+
+WORKSPACE_BYTES = 17 * MIB  # two cuBLAS workspaces of 8.125 MiB, inside the allocator
+# Percent reserved over allocated (low, nominal, high), from pairs of readings of the same runs (docs/method.md): packed
+# sequences of one length on one device; sequences of many lengths; several devices.
+PACKED_PERCENT, PADDED_PERCENT, MANY_PERCENT = (0, 8, 25), (0, 20, 60), (5, 30, 60)
+NCCL_BYTES, NCCL_LOW, NCCL_HIGH = GIB, GIB // 2, 3 * GIB
+MODELLED = ("checkpoints", "activations", "logits", "gathered")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confidence:
+    """Percent around modelled items, and why they are wide."""
+
+    spread: int
+    note: str = ""
+
+    @classmethod
+    def of(cls, workload: Training, is_known: bool) -> Confidence:
+        """5 % where every module was read; wider where a compiler, an objective or the architecture is not."""
+        if not is_known:
+            return cls(spread=30, note="built as Llama is; this architecture's modules were not read")
+        if workload.kernels == "compile" or workload.checkpointing == "selective":
+            return cls(spread=20, note="what the compiler or the policy keeps is modelled")
+        if workload.objective != "sft":
+            return cls(spread=20, note=f"{workload.objective} loss as trl writes it")
+        return cls(spread=5)
+
+
+def modelled(name: str, num_bytes: int, sure: Confidence) -> Item:
+    """An item of a phase: exact, or with a range where it is a model."""
+    if name not in MODELLED:
+        return Item(name=name, num_bytes=num_bytes, basis="derived")
+    low, high = num_bytes * (100 - sure.spread) // 100, num_bytes * (100 + sure.spread) // 100
+    return Item(name=name, num_bytes=num_bytes, basis="modelled", low_bytes=low, high_bytes=high, note=sure.note)
+
+
+def unknown_item(missing: HfmemError | None) -> Item:
+    return Item(name="activations", num_bytes=None, basis="modelled", note=f"unknown: {missing}")
+
+
+def static_items(static: Static, workload: Training) -> Iterator[Item]:
+    """What is alive in every phase."""
+    where = f" on each of {workload.gpus}" if workload.gpus > 1 else ""
+    yield Item(name="weights", num_bytes=static.weights, basis="derived", note=f"{weights_note(workload)}{where}")
+    if workload.objective in REFERENCES and not workload.trains_adapters:
+        yield Item(name="reference_model", num_bytes=static.weights, basis="derived", note=f"frozen, for {workload.objective}")
+    if static.adapters:
+        count = f"{static.trained_elements:,} parameters"
+        yield Item(name="adapters", num_bytes=static.adapters, basis="derived", formula=count, note=count)
+    if static.master_weights:
+        yield Item(name="master_weights", num_bytes=static.master_weights, basis="derived", note="float32 copies")
+    if static.optimizer:
+        yield Item(name="optimizer", num_bytes=static.optimizer, basis="derived", note=f"{workload.optimizer} states{where}")
+
+
+def weights_note(workload: Training) -> str:
+    if workload.method != "qlora":
+        return workload.precision
+    double = ", double quantisation" if workload.double_quantization and workload.quantization != "int8" else ""
+    return f"{workload.quantization}{double}; embeddings, head and norms in 16 bits"
+
+
+def tail(items: Sequence[Item], workload: Training) -> Iterator[Item]:
+    """Workspaces, what the allocator reserves beyond what is used, and what is outside it."""
+    yield Item(name="workspaces", num_bytes=WORKSPACE_BYTES, basis="assumed", note="cuBLAS, inside the allocator")
+    allocated = sum(item.num_bytes or 0 for item in items) + WORKSPACE_BYTES
+    low, nominal, high = (allocated * percent // 100 for percent in slack(workload))
+    note = "reserved by the allocator beyond what is allocated"
+    yield Item(name="fragmentation", num_bytes=nominal, low_bytes=low, high_bytes=high, basis="modelled", note=note)
+    network = (NCCL_BYTES, NCCL_LOW, NCCL_HIGH) if workload.gpus > 1 else (0, 0, 0)
+    yield Item(
+        name="runtime",
+        num_bytes=RUNTIME_BYTES + network[0],
+        low_bytes=RUNTIME_LOW + network[1],
+        high_bytes=RUNTIME_HIGH + network[2],
+        basis="assumed",
+        note="CUDA context" + (" and NCCL" if workload.gpus > 1 else ""),
+    )
+
+
+def slack(workload: Training) -> tuple[int, int, int]:
+    """Percent the allocator reserves beyond what is allocated: low, nominal, high."""
+    if workload.gpus > 1:
+        return MANY_PERCENT
+    return PADDED_PERCENT if workload.padded else PACKED_PERCENT

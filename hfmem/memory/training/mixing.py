@@ -1,0 +1,131 @@
+"""
+What a layer's mixer keeps for its backward pass, in bytes a token; n heads, e bytes an element, S tokens of a sequence.
+
+    attention  queries, keys, values and output e·(q + k + v + o), log-sum-exp 4n
+    eager      keys and values written out for every head, probabilities in float32 and in 16 bits: 6·n·S (float32: 4·n·S)
+    sdpa with a mask    keys and values written out, and a bias of e·S
+    latent     the heads' queries, keys, values and output, and the latents with their norms
+    recurrent  a linear module's output twice (before and after its convolution or activation), its input once
+
+Sources: modeling_*.py of transformers 5.23 and flash-attn's saved tensors; the recurrent rule is a model of the fused kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hfmem.errors import ConfigError
+from hfmem.memory.training.numerics import Numerics
+from hfmem.model.kinds import (
+    Attention,
+    CompressedAttention,
+    CrossAttention,
+    IndexerKeys,
+    LatentAttention,
+    Mixer,
+    RecurrentState,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a layer reads: `context` tokens a sequence, `encoder` tokens beside them, and how attention is computed."""
+
+    context: int
+    encoder: int = 0
+    attention: str = "sdpa"
+    padded: bool = False
+    repeats_keys: bool = False  # keys and values written out for every head before the kernel
+    recurrent_outputs: int = 0  # elements a token the linear modules of one recurrent layer give
+    recurrent_inputs: int = 0
+
+
+def mixer_bytes(mixer: Mixer, numerics: Numerics, tokens: Tokens) -> int:
+    """Bytes a token. Raises `ConfigError` for a mixer without a formula."""
+    return row_of(mixer)(mixer, numerics, tokens)
+
+
+def mixer_temporary(mixer: Mixer, numerics: Numerics, tokens: Tokens) -> int:
+    """Gradients of attention's inputs; eager: of the probabilities in 16 bits and twice in float32."""
+    if isinstance(mixer, (Attention, CrossAttention)) and tokens.attention == "eager":
+        return 10 * mixer.num_heads * tokens.context
+    return mixer_bytes(mixer, numerics, tokens) // 2
+
+
+def attention_bytes(mixer: Attention, numerics: Numerics, tokens: Tokens) -> int:
+    queries, keys = mixer.num_heads * mixer.key_dim, mixer.num_kv_heads * mixer.key_dim
+    values, output = mixer.num_kv_heads * mixer.value_dim, mixer.num_heads * mixer.value_dim
+    total = numerics.compute * (queries + keys + values + output) + scores(mixer.num_heads, numerics, tokens, tokens.context)
+    if expands(tokens):
+        total += numerics.compute * (queries + output - keys - values)
+    return total + projection_extras(queries, keys, numerics)
+
+
+def projection_extras(queries: int, keys: int, numerics: Numerics) -> int:
+    """Norms on queries and keys, and a fused projection whose storage outlives its rotated parts."""
+    extra = 0
+    if numerics.traits.head_norms:
+        extra += (4 + numerics.compute * numerics.trains) * (queries + keys)
+    if numerics.traits.fused_projections:
+        extra += numerics.compute * (queries + keys)
+    return extra
+
+
+def expands(tokens: Tokens) -> bool:
+    return tokens.attention == "eager" or tokens.repeats_keys or (tokens.attention == "sdpa" and tokens.padded)
+
+
+def scores(num_heads: int, numerics: Numerics, tokens: Tokens, seen: int) -> int:
+    """What a query keeps of the `seen` keys."""
+    if tokens.attention == "eager":
+        return num_heads * seen * (6 if numerics.compute == 2 else 4)
+    return 4 * num_heads + (numerics.compute * seen if tokens.attention == "sdpa" and tokens.padded else 0)
+
+
+def cross_bytes(mixer: CrossAttention, numerics: Numerics, tokens: Tokens) -> int:
+    """Queries and output of every token; keys and values of the encoder's, shared out over the tokens."""
+    width = mixer.num_heads * (mixer.key_dim + mixer.value_dim)
+    written = mixer.num_kv_heads * (mixer.key_dim + mixer.value_dim) * tokens.encoder // max(1, tokens.context)
+    return numerics.compute * (width + written) + scores(mixer.num_heads, numerics, tokens, tokens.encoder)
+
+
+def latent_bytes(mixer: LatentAttention, numerics: Numerics, tokens: Tokens) -> int:
+    key = mixer.content_dim + mixer.rotary_dim
+    expanded = mixer.num_heads * 2 * numerics.compute * (key + mixer.value_dim)
+    norms = (4 + 2 * numerics.compute * numerics.trains) * mixer.latent_dim
+    return expanded + norms + scores(mixer.num_heads, numerics, tokens, tokens.context)
+
+
+def compressed_bytes(mixer: CompressedAttention, numerics: Numerics, tokens: Tokens) -> int:
+    """Queries and output of every head, one shared key-value vector, and the entries of every stream."""
+    entries = sum(stream.width * 4 for stream in mixer.streams)
+    return numerics.compute * (2 * mixer.num_heads * mixer.head_dim + 2 * mixer.head_dim + entries) + 4 * mixer.num_heads
+
+
+def indexer_bytes(mixer: IndexerKeys, numerics: Numerics, tokens: Tokens) -> int:
+    return numerics.compute * mixer.key_dim
+
+
+def recurrent_bytes(mixer: RecurrentState, numerics: Numerics, tokens: Tokens) -> int:
+    if not tokens.recurrent_outputs:
+        raise ConfigError("activations of recurrent layers need the shapes of their weights", code="not-modelled")
+    return numerics.compute * (2 * tokens.recurrent_outputs + tokens.recurrent_inputs)
+
+
+FORMULAS: dict[type, Callable[[Any, Numerics, Tokens], int]] = {
+    Attention: attention_bytes,
+    CrossAttention: cross_bytes,
+    LatentAttention: latent_bytes,
+    CompressedAttention: compressed_bytes,
+    IndexerKeys: indexer_bytes,
+    RecurrentState: recurrent_bytes,
+}
+
+
+def row_of(mixer: Mixer) -> Callable[[Any, Numerics, Tokens], int]:
+    found = FORMULAS.get(type(mixer))
+    if found is None:
+        raise ConfigError(f"activations of a {type(mixer).__name__} layer in training are not modelled", code="not-modelled")
+    return found

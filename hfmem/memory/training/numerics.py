@@ -1,0 +1,59 @@
+"""Bytes of the elements a layer computes with, under the precision and kernels of a workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hfmem.memory.training.workload import Training
+from hfmem.tables.kernels import KERNELS, Kernels
+from hfmem.tables.traits import Traits
+
+GROUPS_EXPERTS = (5, 0)  # the version since which one kernel runs all experts, and no loop over them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numerics:
+    """
+    `compute`: bytes of what matrices read and write; `stream`: of the residual stream between layers.
+
+    `casts`: linear modules make their own 16-bit copy of a float32 input, as autocast does over float32 weights.
+    `trains`: weights get gradients, so that their inputs are kept. `adapter`: bytes LoRA computes with; `packed`: the
+    base model's weights are quantised; `groups_experts`: all experts run in one kernel.
+    """
+
+    compute: int
+    stream: int
+    casts: bool
+    trains: bool
+    adapter: int
+    packed: bool
+    groups_experts: bool
+    kernels: Kernels
+    traits: Traits
+
+
+def numerics_of(workload: Training, traits: Traits, packed: bool = False) -> Numerics:
+    """
+    FSDP's mixed precision computes like 16-bit weights and casts every block's input to 16 bits; autocast over float32
+    weights keeps a float32 stream.
+    """
+    single = workload.precision == "fp32" and not workload.autocasts
+    casts = autocasts_weights(workload)
+    return Numerics(
+        compute=4 if single else 2,
+        stream=4 if single or casts or (workload.float32_residual and not workload.shards_weights) else 2,
+        casts=casts,
+        trains=not workload.trains_adapters,
+        adapter=2 if workload.autocasts or workload.adapter_dtype == "bf16" else 4,
+        packed=packed or workload.method == "qlora",
+        groups_experts=workload.transformers >= GROUPS_EXPERTS,
+        kernels=KERNELS[workload.kernels],
+        traits=traits,
+    )
+
+
+def autocasts_weights(workload: Training) -> bool:
+    """Whether weights are float32 where they are used and autocast makes 16 bits of them."""
+    if workload.trains_adapters or workload.shards_weights:
+        return False
+    return workload.precision == "mixed" or (workload.precision == "fp32" and workload.autocasts)
