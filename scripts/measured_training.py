@@ -1,10 +1,11 @@
 """
-Compare `hfmem train` with measured peaks and print the table of docs/method.md.
+Compare `hfmem train` with measured peaks and print the tables of docs/method.md.
 
     python scripts/measured_training.py [MEASUREMENTS] [--rows]
 
-MEASUREMENTS is a JSON list of runs with their settings (default ../shared/data/measured/training.json). Runs whose model is
-not in GEOMETRIES, whose settings are not all stated, or whose software has no formula here are counted, not compared.
+MEASUREMENTS is a JSON list of runs with their settings (default ../shared/data/measured/training.json). Peaks of torch's
+allocator are compared with our allocated bytes; reserved peaks and those of nvidia-smi with our ranges. Runs that cannot be
+compared are counted with the reason.
 """
 
 from __future__ import annotations
@@ -16,114 +17,101 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from measured_rows import METHODS, ROOT, measured_bytes, model_of, workload
 
-from hfmem.checkpoint.tensors import Checkpoint
-from hfmem.memory.subject import Model
+from hfmem.errors import HfmemError
+from hfmem.memory.estimate import Estimate
 from hfmem.memory.training.estimate import without_levers
-from hfmem.memory.training.workload import Training
-from hfmem.model.read import read_model
-from hfmem.sources.base import Origin
 
-FIELDS = (
-    "model_type", "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
-    "vocab_size", "tie_word_embeddings",
-)  # fmt: skip
-GEOMETRIES: dict[str, tuple[Any, ...]] = {
-    "mistralai/Mistral-7B-v0.1": ("mistral", 32, 4096, 14336, 32, 8, 32000, False),
-    "NousResearch/Llama-2-70b-hf": ("llama", 80, 8192, 28672, 64, 8, 32000, False),
-    "ibm/PowerLM-3b": ("granite", 40, 2304, 9216, 36, 36, 49152, True),
-    "TheBloke/Mistral-7B-v0.1-GPTQ": ("mistral", 32, 4096, 14336, 32, 8, 32000, False),
-    "TheBloke/Mixtral-8x7B-Instruct-v0.1-GPTQ": ("mixtral", 32, 4096, 14336, 32, 8, 32000, False),
-    "TheBloke/Llama-2-70B-GPTQ": ("llama", 80, 8192, 28672, 64, 8, 32000, False),
-    "TechxGenus/Meta-Llama-3-8B-GPTQ": ("llama", 32, 4096, 14336, 32, 8, 128256, False),
-    "bigcode/gpt_bigcode-santacoder": ("gpt_bigcode", 24, 2048, 8192, 16, 1, 49280, True),
-    "meta-llama/Meta-Llama-3-8B": ("llama", 32, 4096, 14336, 32, 8, 128256, False),
-    "mistralai/Mixtral-8x7B-Instruct-v0.1": ("mixtral", 32, 4096, 14336, 32, 8, 32000, False),
-}
-LOSSES = {"hf_fp32_upcast": "standard", "foak_fast_ce(fused,chunk-free)": "fused-ce", "liger_fused_linear_ce": "fused"}
-METHODS = {"full": "full", "lora": "lora", "qlora": "qlora", "gptq-lora": "lora"}
+ALLOCATED = ("max_memory_allocated", "peak active")
 
 
 def main() -> int:
-    """Print the summary by group, and with --rows every comparison."""
+    """Print both summaries, and with --rows every comparison."""
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
     source = Path(arguments[0]) if arguments else ROOT.parent / "shared" / "data" / "measured" / "training.json"
-    groups: dict[str, list[float]] = defaultdict(list)
+    errors: dict[str, list[float]] = defaultdict(list)
+    inside: dict[str, list[bool]] = defaultdict(list)
     left_out: Counter[str] = Counter()
     for row in json.loads(source.read_text()):
-        reason = why_not(row)
-        if reason:
+        reason, found = estimated(row)
+        if found is None:
             left_out[reason] += 1
-            continue
-        error = 100 * (allocated(row) / row["peak"] - 1)
-        groups[group_of(row)].append(error)
-        if "--rows" in sys.argv:
-            print(f"{row['id']:<20} {row['model'][-16:]:<16} {row['method']:<6} {row['micro_batch']:>3} {error:+6.1f} %")
-    print("\n".join(table(groups)))
+        elif is_allocated(row):
+            errors[group_of(row)].append(100 * (found.totals["allocated_bytes"] / measured_bytes(row) - 1))
+        else:
+            inside[source_of(row)].append(within(row, found))
+        if found and "--rows" in sys.argv:
+            print(described(row, found))
+    print("\n".join([*error_table(errors), "", *range_table(inside)]))
     print(f"\nNot compared: {', '.join(f'{count} {reason}' for reason, count in left_out.most_common())}.")
     return 0
 
 
-def why_not(row: dict[str, Any]) -> str | None:
-    """Why a run cannot be compared yet."""
-    if row["stat"] != "max_memory_allocated" or row["grade"] != "A":
-        return "are no allocated peak with every setting stated"
-    if row["method"] not in METHODS or row["loss_impl"] not in LOSSES:
-        return "are of another method or loss"
-    return None if row["model"] in GEOMETRIES else "are of a model whose geometry is not in the script"
+def estimated(row: dict[str, Any]) -> tuple[str, Estimate | None]:
+    """Our answer, or why there is none to compare."""
+    if row["scope"] != "train_step" or "coef" in row["unit"] or "max context" in row["stat"]:
+        return "are no peak of a training step", None
+    if row["method"] not in METHODS:
+        return "are of another method", None
+    if not row["micro_batch"] or not row["seq_len"]:
+        return "do not say batch or length", None
+    if row["sharding"] and ("TP" in row["sharding"] or "PP" in row["sharding"]):
+        return "split a model over devices", None
+    model = model_of(row)
+    if model is None:
+        return "are of a model whose geometry is not in fixtures/training_models.json", None
+    try:
+        return "", without_levers(model, workload(row))
+    except HfmemError as error:
+        return f"are refused ({error.code})", None
 
 
-def allocated(row: dict[str, Any]) -> int:
-    config = dict(zip(FIELDS, GEOMETRIES[row["model"]], strict=True))
-    if row["quant"] == "gptq4":
-        config |= {"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128}}
-    if config["model_type"] == "mixtral":
-        config |= {"num_local_experts": 8, "num_experts_per_tok": 2}
-    origin = Origin(reference=row["model"], source="memory")
-    model = Model(origin=origin, spec=read_model(config), checkpoint=Checkpoint(format="config-only"), weights=None)
-    return without_levers(model, workload(row)).totals["allocated_bytes"]
+def is_allocated(row: dict[str, Any]) -> bool:
+    return row["stat"].startswith(ALLOCATED)
 
 
-def workload(row: dict[str, Any]) -> Training:
-    version = row["versions"].split("transformers ")[1].split(",")[0].split(".")
-    many = row["n_gpus"] > 1
-    upcast = many and row["autocast"] == "bf16" and row["method"] == "full"
-    return Training(
-        batch=row["micro_batch"],
-        context=row["seq_len"],
-        method=METHODS[row["method"]],
-        precision="mixed" if upcast else "bf16",
-        autocast=row["autocast"] != "none",
-        optimizer="adamw_torch",
-        checkpointing="full",
-        attention="flash",
-        kernels="eager" if row["kernels"] == "hf eager" else "unsloth",
-        loss=LOSSES[row["loss_impl"]],
-        lora_rank=row["lora_r"] or 16,
-        lora_targets=",".join(row["lora_targets"] or ["q_proj"]),
-        lora_dropout=True,
-        float32_residual="prepare_model_for_kbit" in (row["note"] or ""),
-        shard="fsdp1" if many else "none",
-        gpus=row["n_gpus"],
-        transformers=(int(version[0]), int(version[1])),
+def within(row: dict[str, Any], found: Estimate) -> bool:
+    """Whether a reserved peak is in our range; one of unnamed kind may be the device's."""
+    low, high = found.totals["reserved_low_bytes"], found.totals["reserved_high_bytes"]
+    if "reserved" not in row["stat"] or "unspecified" in row["stat"]:
+        high = found.totals["device_high_bytes"]
+    return low <= measured_bytes(row) <= high
+
+
+def described(row: dict[str, Any], found: Estimate) -> str:
+    ratio = found.totals["allocated_bytes"] / measured_bytes(row)
+    verdict = (
+        f"{100 * (ratio - 1):+6.1f} %" if is_allocated(row) else f"measured / allocated {1 / ratio:5.2f} {within(row, found)}"
     )
+    return f"{row['id']:<42} {row['stat'][:14]:<14} {row['grade']} {row['method']:<9} {found.peak.name:<22} {verdict}"
 
 
 def group_of(row: dict[str, Any]) -> str:
-    devices = "1 device" if row["n_gpus"] == 1 else f"FSDP on {row['n_gpus']}"
-    kernels = "eager" if row["kernels"] == "hf eager" else "fused kernels"
-    return f"{devices}, {row['method']}, {kernels}"
+    devices = "1 device" if row["n_gpus"] == 1 else f"{(row['sharding'] or '').split(',')[0]}, {row['n_gpus']} devices"
+    return f"{devices}, {row['method']}, grade {row['grade']}"
 
 
-def table(groups: dict[str, list[float]]) -> list[str]:
-    lines = ["| runs | number | median error | median of absolute errors | largest |", "|---|--:|--:|--:|--:|"]
+def source_of(row: dict[str, Any]) -> str:
+    return str(row["source"]).split(":")[0].split(" ")[0]
+
+
+def error_table(groups: dict[str, list[float]]) -> list[str]:
+    lines = ["| allocated peaks | runs | median | median of absolute | p90 | largest |", "|---|--:|--:|--:|--:|--:|"]
     for name, errors in sorted(groups.items()):
-        sizes = sorted(errors, key=abs)
-        middle, typical = statistics.median(errors), statistics.median([abs(error) for error in errors])
-        lines.append(f"| {name} | {len(errors)} | {middle:+.1f} % | {typical:.1f} % | {sizes[-1]:+.1f} % |")
+        sizes = sorted(abs(error) for error in errors)
+        tenth = sizes[min(len(sizes) - 1, len(sizes) * 9 // 10)]
+        worst = max(errors, key=abs)
+        middle, typical = statistics.median(errors), statistics.median(sizes)
+        lines.append(f"| {name} | {len(errors)} | {middle:+.1f} % | {typical:.1f} % | {tenth:.1f} % | {worst:+.1f} % |")
     return lines
+
+
+def range_table(groups: dict[str, list[bool]]) -> list[str]:
+    lines = ["| reserved and device peaks | runs | within the range |", "|---|--:|--:|"]
+    lines += [f"| {name} | {len(hits)} | {sum(hits)} |" for name, hits in sorted(groups.items())]
+    every = [hit for hits in groups.values() for hit in hits]
+    return [*lines, f"| all | {len(every)} | {sum(every)} ({100 * sum(every) / max(1, len(every)):.0f} %) |"]
 
 
 if __name__ == "__main__":

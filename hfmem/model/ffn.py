@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hfmem.model.config import Config, whole
 from hfmem.model.spec import Dense, Experts
-from hfmem.tables.remote import PLAIN_FFN
+from hfmem.tables.remote import HALVED_FFN, PLAIN_FFN
 
 ATTENTION_FREE = {"moe", "mlp"}
 
@@ -15,7 +15,7 @@ def read_ffn(config: Config, kind: str, has_own_blocks: bool) -> Dense | Experts
         return None
     if kind != "mlp" and num_experts(config) > 1 and (kind == "moe" or is_sparse(config)):
         return experts(config)
-    width = dense_width(config)
+    width = dense_width(config) // (2 if config.model_type in HALVED_FFN else 1)
     return Dense(intermediate_size=width, gated=config.model_type not in PLAIN_FFN) if width else None
 
 

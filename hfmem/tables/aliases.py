@@ -113,3 +113,19 @@ PATTERN_LETTERS: dict[str, str] = {
     "L": "sliding_attention",
     "G": "full_attention",
 }
+
+# Modules that compute what several of Llama's do: how adapters' targets are written for classes that fuse projections.
+FUSED_MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
+    **dict.fromkeys(("c_attn", "W_pack", "query_key_value", "qkv_proj", "Wqkv", "wqkv"), (("q_proj", "k_proj", "v_proj"),)),
+    "gate_up_proj": (("gate_proj", "up_proj"),),
+    "dense_h_to_4h": (("gate_proj", "up_proj"),),
+    "dense_4h_to_h": (("down_proj",),),
+    "c_proj": (("o_proj",), ("down_proj",)),
+    "c_fc": (("up_proj",),),
+    "w1": (("gate_proj",),),
+    "w2": (("up_proj",),),
+    "w3": (("up_proj",),),
+    "dense": (("o_proj",),),
+    "out_proj": (("o_proj",),),
+    "wo": (("o_proj",),),
+}

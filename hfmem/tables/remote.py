@@ -54,6 +54,9 @@ PLAIN_FFN = frozenset(
     ).split()
 )
 
+# Types whose intermediate_size is that of gate and up together.
+HALVED_FFN = frozenset(("qwen",))
+
 # Types whose class declares `is_decoder: false` by default and writes tokens all the same; the BERT-likes do not.
 DECODERS_WHATEVER_DECLARED = frozenset(
     ("gpt_neox", "gpt_neox_japanese", "evolla", "musicgen_decoder", "musicgen_melody_decoder", "trocr")

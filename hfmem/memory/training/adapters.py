@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hfmem.errors import UsageError
 from hfmem.memory.training.matrices import Tensors, elements
 from hfmem.memory.training.workload import Training
+from hfmem.tables.aliases import FUSED_MODULES
 
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "mixed": 4}
 FUSES_EXPERTS = (5, 0)  # the transformers version whose classes hold all experts in one parameter, no linear module
@@ -86,6 +87,8 @@ def targeted(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
     wanted = words(workload.lora_targets)
     linear = [t for t in tensors if t.is_linear and not (t.role == "experts" and workload.transformers >= FUSES_EXPERTS)]
     chosen = [t for t in linear if "all-linear" in wanted or t.module in wanted]
+    known = {tensor.module for tensor in linear}
+    chosen += [fused for name in sorted(wanted - known) for fused in fused_modules(linear, name)]
     if not chosen:
         raise UsageError(
             f"no module of this model is a LoRA target: {workload.lora_targets}",
@@ -93,6 +96,16 @@ def targeted(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
             hint=f"its linear modules: {', '.join(sorted({tensor.module for tensor in linear}))}",
         )
     return chosen
+
+
+def fused_modules(linear: Sequence[Tensors], name: str) -> Iterator[Tensors]:
+    """A module that computes what several of the geometry's do, such as c_attn: one input, all their outputs."""
+    for members in FUSED_MODULES.get(name, ()):
+        found = [tensor for tensor in linear if tensor.module in members]
+        rows = sum(tensor.rows * tensor.count for tensor in found)
+        if found:
+            count = max(tensor.count for tensor in found) * len(found) // len({t.module for t in found})
+            yield Tensors(module=name, rows=rows // count, cols=found[0].cols, count=count, role=found[0].role)
 
 
 def adapter(tensor: Tensors, rows: int, cols: int, module: str) -> Tensors:

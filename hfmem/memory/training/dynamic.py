@@ -129,7 +129,7 @@ def tokens_of(stack: Stack, tensors: Sequence[Tensors], model: ModelSpec, worklo
         context=length,
         encoder=encoder_tokens(model, workload),
         attention=workload.attention,
-        padded=workload.padded,
+        padded=bool(workload.padded),
         repeats_keys=workload.transformers < REPEATS_KEYS_UNTIL
         and (workload.attention == "sdpa" or traits_of(model).repeats_keys),
         recurrent_outputs=sum(tensor.count * tensor.rows for tensor in mixing) // max(1, recurring),

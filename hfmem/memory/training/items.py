@@ -14,9 +14,10 @@ from hfmem.memory.training.workload import Training
 from hfmem.units import GIB, MIB
 
 WORKSPACE_BYTES = 17 * MIB  # two cuBLAS workspaces of 8.125 MiB, inside the allocator
-# Percent reserved over allocated (low, nominal, high), from pairs of readings of the same runs (docs/method.md): packed
-# sequences of one length on one device; sequences of many lengths; several devices.
-PACKED_PERCENT, PADDED_PERCENT, MANY_PERCENT = (0, 8, 25), (0, 20, 60), (5, 30, 60)
+# Percent reserved over allocated (low, nominal, high) from the readings in docs/method.md, by whether the lengths of batches
+# differ (None: not said), on one device and on several.
+SLACK_PERCENT: dict[bool | None, tuple[int, int, int]] = {False: (0, 10, 50), None: (0, 15, 105), True: (0, 30, 130)}
+MANY_SLACK_PERCENT: dict[bool | None, tuple[int, int, int]] = {False: (3, 20, 75), None: (3, 20, 105), True: (3, 30, 130)}
 NCCL_BYTES, NCCL_LOW, NCCL_HIGH = GIB, GIB // 2, 3 * GIB
 MODELLED = ("checkpoints", "activations", "logits", "gathered")
 
@@ -94,6 +95,4 @@ def tail(items: Sequence[Item], workload: Training) -> Iterator[Item]:
 
 def slack(workload: Training) -> tuple[int, int, int]:
     """Percent the allocator reserves beyond what is allocated: low, nominal, high."""
-    if workload.gpus > 1:
-        return MANY_PERCENT
-    return PADDED_PERCENT if workload.padded else PACKED_PERCENT
+    return (MANY_SLACK_PERCENT if workload.gpus > 1 else SLACK_PERCENT)[workload.padded]

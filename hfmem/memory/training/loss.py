@@ -7,8 +7,10 @@ Bytes a token and vocabulary entry, by how transformers writes it, and of the hi
     up to 4.45          float32 only, and a shifted copy: 12, and 6h
     bf16                logits, log-softmax and gradient in 16 bits: 6
     fused-ce            one kernel turns logits into their gradients: 8, and 6h; 10 where the caller kept them (4.46 to 4.48)
-    own                 classes with a loss of their own until 4.52: logits, shifted, log-softmax, gradient: 8, and 8h
-    chunked             logits and their gradients in the model's dtype: 4
+    own                 classes with a loss of their own until 4.52: logits, shifted, log-softmax, gradient: 8, and 8h;
+                        under autocast the last two in float32: 16
+    chunked             logits of all chunks, and their log-softmax in float32: 6; compiled, which recomputes it, logits and
+                        the gradient of one of 8 chunks: 2.25
     fused               none; the head's gradient is held while it is summed
     preferences         DPO, ORPO, GRPO gather log-probabilities: logits, log-softmax and gradient in 16 bits: 6
 Who keeps the output object keeps the logits too: 2 more. Kernels keep 2h less at the final norm.
@@ -28,7 +30,7 @@ from hfmem.tables.traits import Traits
 class LossPath:
     """Bytes a token: per vocabulary entry, and per element of the hidden size."""
 
-    vocab_bytes: int
+    vocab_bytes: float
     hidden_bytes: int
 
 
@@ -44,11 +46,18 @@ FUSED_CE = (
 )
 OTHER = {
     "bf16": LossPath(vocab_bytes=6, hidden_bytes=4),
-    "own": LossPath(vocab_bytes=8, hidden_bytes=8),
-    "chunked": LossPath(vocab_bytes=4, hidden_bytes=4),
+    "chunked": LossPath(vocab_bytes=6, hidden_bytes=4),
+    "chunked-compile": LossPath(vocab_bytes=2.25, hidden_bytes=4),
     "fused": LossPath(vocab_bytes=0, hidden_bytes=8),
 }
+# Classes that wrote a loss of their own, by loss and autocast, under which cross-entropy computes in float32.
 OWN_LOSS_UNTIL = (4, 52)
+OWN = {
+    ("standard", False): LossPath(vocab_bytes=8, hidden_bytes=8),
+    ("standard", True): LossPath(vocab_bytes=16, hidden_bytes=16),
+    ("fused-ce", False): LossPath(vocab_bytes=6, hidden_bytes=6),
+    ("fused-ce", True): LossPath(vocab_bytes=12, hidden_bytes=12),
+}
 SEQUENCES = {"sft": 1, "dpo": 2, "orpo": 2, "grpo": 1}  # in one forward pass, for each sample
 REFERENCES = frozenset(("dpo",))  # objectives that hold a second model where the first one is trained whole
 
@@ -59,9 +68,9 @@ def loss_path(workload: Training, traits: Traits) -> LossPath:
         return OTHER["bf16"]
     rows = FUSED_CE if workload.loss == "fused-ce" else STANDARD
     if workload.loss in OTHER:
-        return OTHER[workload.loss]
-    if traits.own_loss and workload.transformers < OWN_LOSS_UNTIL and not workload.autocasts:
-        return OTHER["own"]
+        return OTHER["chunked-compile" if (workload.loss, workload.kernels) == ("chunked", "compile") else workload.loss]
+    if traits.own_loss and workload.transformers < OWN_LOSS_UNTIL:
+        return OWN[workload.loss, workload.autocasts]
     return next(path for since, path in rows if workload.transformers >= since)
 
 
@@ -76,5 +85,6 @@ def loss_bytes(workload: Training, numerics: Numerics, tokens: int, vocab_size: 
         scored = min(tokens, workload.batch * SEQUENCES[workload.objective] * workload.logits_to_keep)
     entries = vocab_size if workload.task == "causal-lm" else workload.num_labels
     kept = 2 if workload.keep_logits and path.vocab_bytes else 0
-    around = path.hidden_bytes - (2 if numerics.kernels.norm_keeps_input else 0) + 2 * numerics.traits.scales_embeddings
-    return scored * entries * (path.vocab_bytes + kept) + tokens * hidden * max(0, around)
+    copies = numerics.kernels.norm_keeps_input and numerics.traits.norm != "layer"
+    around = path.hidden_bytes - 2 * copies + 2 * numerics.traits.scales_embeddings
+    return round(scored * entries * (path.vocab_bytes + kept)) + tokens * hidden * max(0, around)

@@ -35,17 +35,19 @@ class Numerics:
 def numerics_of(workload: Training, traits: Traits, packed: bool = False) -> Numerics:
     """
     FSDP's mixed precision computes like 16-bit weights and casts every block's input to 16 bits; autocast over float32
-    weights keeps a float32 stream.
+    weights keeps a float32 stream. Under autocast a LayerNorm answers in float32, and 4-bit modules in the dtype they read.
     """
     single = workload.precision == "fp32" and not workload.autocasts
+    is_packed = packed or workload.method == "qlora"
+    widened = is_packed and workload.autocasts and traits.norm == "layer"
     casts = autocasts_weights(workload)
     return Numerics(
-        compute=4 if single else 2,
-        stream=4 if single or casts or (workload.float32_residual and not workload.shards_weights) else 2,
+        compute=4 if single or widened else 2,
+        stream=4 if single or casts or widened or (workload.float32_residual and not workload.shards_weights) else 2,
         casts=casts,
         trains=not workload.trains_adapters,
         adapter=2 if workload.autocasts or workload.adapter_dtype == "bf16" else 4,
-        packed=packed or workload.method == "qlora",
+        packed=is_packed,
         groups_experts=workload.transformers >= GROUPS_EXPERTS,
         kernels=KERNELS[workload.kernels],
         traits=traits,

@@ -6,7 +6,8 @@ The moments of a training step at which memory peaks, each with everything alive
     backward (first layer)   all gradients, one layer
     optimizer step           all gradients, what the optimizer makes for a moment; no activations
 
-Gradients do not exist before the first backward pass (set_to_none); with accumulation they do. FSDP1 over frozen weights
+Gradients do not exist before the first backward pass (set_to_none), but for the head's where the loss goes chunk by chunk;
+with accumulation they do. FSDP1 over frozen weights
 with reentrant checkpointing lets go of neither the layers' inputs nor their gradients before the pass ends: its hooks wait
 on them (`_register_post_backward_reshard_only_hook`), and measured slopes are these to the byte.
 """
@@ -20,6 +21,8 @@ from hfmem.memory.training.dynamic import Dynamic
 from hfmem.memory.training.sharding import Sharded
 from hfmem.memory.training.static import Static
 from hfmem.memory.training.workload import Training
+
+MAKES_HEAD_GRADIENT = ("chunked", "fused")  # losses whose gradients are made while other chunks still wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +38,9 @@ def moments(share: Sharded, dynamic: Dynamic, workload: Training) -> Iterator[Mo
     static, gathered = share.static, share.gathered
     held = static.gradients if workload.grad_accum > 1 else 0
     saved = {"checkpoints": dynamic.checkpoints, "activations": dynamic.activations}
-    yield Moment(name="forward+loss", items={**saved, "logits": dynamic.logits, "gradients": held, "gathered": gathered.loss})
     head = held or (0 if gathered.last else head_gradient(static))
+    early = head if workload.loss in MAKES_HEAD_GRADIENT else held
+    yield Moment(name="forward+loss", items={**saved, "logits": dynamic.logits, "gradients": early, "gathered": gathered.loss})
     last = {"activations": dynamic.activations + dynamic.layer, "gradients": head, "gathered": gathered.last}
     yield Moment(name="backward (last layer)", items={**saved, **last})
     first = {"activations": dynamic.layer, "gradients": static.gradients, "gathered": gathered.first}

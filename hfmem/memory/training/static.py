@@ -41,7 +41,7 @@ def static_state(tensors: Sequence[Tensors], workload: Training, packed_bytes: i
     Raises `UsageError` where no module is a LoRA target.
     """
     trained, row = trained_groups(tensors, workload), OPTIMIZERS[workload.optimizer]
-    gradients = sum(gradient_bytes(group, row, workload) for group in trained)
+    gradients = sum(gradient_bytes(group, workload) for group in trained)
     return Static(
         weights=packed_bytes or weight_bytes(tensors, workload),
         scales=0 if packed_bytes else round(packed_elements(tensors, workload) * scale_bits(workload) / 8),
@@ -49,8 +49,7 @@ def static_state(tensors: Sequence[Tensors], workload: Training, packed_bytes: i
         master_weights=sum(group.elements * 4 for group in trained) if workload.keeps_master else 0,
         optimizer=sum(state_bytes(row, group.tensors, state_width(group, workload)) for group in trained) * row.on_device,
         gradients=gradients,
-        step_temporary=sum(temporary_bytes(row, group.tensors, state_width(group, workload)) for group in trained)
-        + (sum(group.elements * 4 for group in trained) if workload.keeps_master else 0),  # gradients made float32
+        step_temporary=sum(step_bytes(row, group, workload) for group in trained),
         trained=trained,
     )
 
@@ -60,9 +59,9 @@ def state_width(group: Trained, workload: Training) -> int:
     return 4 if workload.keeps_master else group.num_bytes
 
 
-def gradient_bytes(group: Trained, row: Optimizer, workload: Training) -> int:
+def gradient_bytes(group: Trained, workload: Training) -> int:
     each = BYTES[workload.gradient_dtype] if workload.gradient_dtype else group.num_bytes
-    return each * (largest(group.tensors) if row.frees_gradients else group.elements)
+    return each * (largest(group.tensors) if workload.frees_gradients else group.elements)
 
 
 def weight_bytes(tensors: Sequence[Tensors], workload: Training) -> int:
@@ -106,6 +105,15 @@ def tensor_state(row: Optimizer, tensor: Tensors, each: int) -> int:
         rank = min(row.rank, small)
         return (small * rank + row.copies * large * rank) * each
     return tensor.elements * each * row.copies
+
+
+def step_bytes(row: Optimizer, group: Trained, workload: Training) -> int:
+    """What the step makes besides; with master weights the gradients are made float32 first."""
+    width = state_width(group, workload)
+    if workload.frees_gradients:
+        return temporary_bytes(row, group.tensors, width) if row.temporary == "tensor" else 0
+    gradients = group.elements * 4 if workload.keeps_master else 0
+    return temporary_bytes(row, group.tensors, width) + gradients
 
 
 def temporary_bytes(row: Optimizer, trained: Sequence[Tensors], each: int) -> int:

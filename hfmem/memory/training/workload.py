@@ -45,7 +45,8 @@ class Training:
 
     `precision`: bf16, fp16 and fp32 hold weights, gradients and states in that dtype; mixed holds float32 weights and
     computes in 16 bits. `autocast` None is what the precision says. `master_weights`: 16-bit weights with a float32
-    copy in the optimizer, which None takes for the ZeRO stages. `reentrant` None follows the version of transformers.
+    copy in the optimizer, which None takes for the ZeRO stages. `padded`: sequences of many lengths, filled up and masked; False:
+    packed or of one length; None: not known, which widens the range. `reentrant` None follows the version of transformers.
     """
 
     batch: int = 1
@@ -56,10 +57,11 @@ class Training:
     master_weights: bool | None = None
     gradient_dtype: str | None = None
     optimizer: str = "adamw_torch_fused"
+    optimizer_in_backward: bool = False
     checkpointing: str = "none"
     reentrant: bool | None = None
     attention: str = "sdpa"
-    padded: bool = False
+    padded: bool | None = None
     kernels: str = "eager"
     loss: str = "standard"
     keep_logits: bool = False
@@ -131,6 +133,11 @@ class Training:
     @property
     def recomputes(self) -> bool:
         return self.checkpointing in ("full", "offloaded")
+
+    @property
+    def frees_gradients(self) -> bool:
+        """Whether each gradient is used and freed within the backward pass, so that no step follows."""
+        return self.optimizer_in_backward or OPTIMIZERS[self.optimizer].frees_gradients
 
     @property
     def replicas(self) -> int:
