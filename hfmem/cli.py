@@ -106,16 +106,47 @@ def estimate(
 
 MethodOpt = Annotated[str, typer.Option(help="full, lora or qlora.")]
 PrecisionOpt = Annotated[str, typer.Option(help="bf16, fp16, fp32, or mixed: float32 weights, computed in 16 bits.")]
-OptimizerOpt = Annotated[str, typer.Option(help="adamw_torch_fused, adamw_torch, adamw_8bit, paged_adamw_8bit, sgd …")]
-CheckpointingOpt = Annotated[str, typer.Option(help="none, full (every layer) or offloaded.")]
-AttentionOpt = Annotated[str, typer.Option(help="flash, sdpa or eager.")]
-LossOpt = Annotated[str, typer.Option(help="standard, fused-ce (one kernel over logits), chunked or fused (no logits).")]
+AutocastOpt = Annotated[
+    bool | None, typer.Option(help="Compute under autocast, as trainers do with bf16=True [default: mixed does].")
+]
+MasterOpt = Annotated[bool | None, typer.Option(help="16-bit weights with a float32 copy in the optimizer [default: ZeRO has].")]
+GradientOpt = Annotated[str | None, typer.Option(help="bf16, fp16 or fp32 [default: the weights' dtype].")]
+OptimizerOpt = Annotated[str, typer.Option(help="adamw_torch_fused, adamw_torch, adamw_8bit, paged_adamw_8bit, sgd, muon …")]
+InBackwardOpt = Annotated[bool, typer.Option("--optimizer-in-backward", help="Each gradient is used and freed at once.")]
+CheckpointingOpt = Annotated[str, typer.Option(help="none, selective, full (every layer) or offloaded.")]
+ReentrantOpt = Annotated[bool | None, typer.Option(help="Reentrant checkpointing [default: before transformers 5].")]
+AttentionOpt = Annotated[str, typer.Option(help="flash (flash_attention_2 …), sdpa or eager.")]
+PaddedOpt = Annotated[
+    bool | None, typer.Option("--padded/--packed", help="Sequences of many lengths, or packed [default: unknown].")
+]
+KernelsOpt = Annotated[str, typer.Option(help="eager, liger, unsloth (fused norms and LoRA) or compile.")]
+LossOpt = Annotated[str, typer.Option(help="standard, bf16, fused-ce (one kernel over logits), chunked or fused (no logits).")]
+KeepLogitsOpt = Annotated[bool, typer.Option("--keep-logits", help="The loop keeps the model's output during the backward pass.")]
+LogitsToKeepOpt = Annotated[int | None, typer.Option(help="Tokens of each sequence that are scored [default: all].")]
+TaskOpt = Annotated[str, typer.Option(help="causal-lm, sequence-classification or token-classification.")]
+LabelsOpt = Annotated[int, typer.Option(help="Labels of a classifier.")]
+ObjectiveOpt = Annotated[str, typer.Option(help="sft, dpo, orpo or grpo.")]
 RankOpt = Annotated[int, typer.Option(help="Rank of LoRA adapters.")]
 TargetsOpt = Annotated[str, typer.Option(help="Modules with adapters, by comma, or all-linear.")]
 DropoutOpt = Annotated[bool, typer.Option("--lora-dropout", help="Adapters with dropout, which keeps a mask.")]
-ShardOpt = Annotated[str, typer.Option(help="none, ddp, zero1, zero2, zero3 or fsdp.")]
+DoraOpt = Annotated[bool, typer.Option("--dora", help="Adapters with a learned magnitude (DoRA).")]
+AdapterOpt = Annotated[str, typer.Option(help="fp32 (PEFT's default) or bf16.")]
+SaveOpt = Annotated[str, typer.Option(help="Modules trained whole beside the adapters, by comma.")]
+FreezeOpt = Annotated[str, typer.Option(help="Parts or modules that are not trained, by comma: vision, embeddings …")]
+QuantizationOpt = Annotated[str, typer.Option(help="Of --method qlora: nf4, fp4 or int8.")]
+DoubleOpt = Annotated[bool, typer.Option(help="Quantise the scales of 4-bit weights too.")]
+ResidualOpt = Annotated[
+    bool, typer.Option("--float32-residual", help="Norms in float32, as after prepare_model_for_kbit_training.")
+]
+ShardOpt = Annotated[str, typer.Option(help="none, ddp, zero1, zero2, zero3, fsdp, fsdp1, shard-grad-op or no-reshard.")]
 GpusOpt = Annotated[int, typer.Option(help="Devices that share the work.")]
+TensorOpt = Annotated[int, typer.Option(help="Devices that split every matrix.")]
+SequenceOpt = Annotated[bool, typer.Option(help="Tensor parallelism splits norms and residuals too.")]
+ContextParallelOpt = Annotated[int, typer.Option(help="Devices that split every sequence.")]
+OffloadOpt = Annotated[str, typer.Option(help="To the CPU: none, optimizer or parameters (and everything else).")]
 AccumOpt = Annotated[int, typer.Option(help="Micro-batches a step; above 1, gradients stay between them.")]
+ImageOpt = Annotated[int | None, typer.Option(help="Patches of images, or frames of audio, a sequence brings [default: none].")]
+VersionsOpt = Annotated[str, typer.Option("--transformers", help="The version of transformers that trains.")]
 
 
 @app.command()
@@ -125,16 +156,42 @@ def train(
     batch: BatchOpt = 1,
     method: MethodOpt = "full",
     precision: PrecisionOpt = "bf16",
+    autocast: AutocastOpt = None,
+    master_weights: MasterOpt = None,
+    gradient_dtype: GradientOpt = None,
     optimizer: OptimizerOpt = "adamw_torch_fused",
+    optimizer_in_backward: InBackwardOpt = False,
     checkpointing: CheckpointingOpt = "none",
+    reentrant: ReentrantOpt = None,
     attention: AttentionOpt = "sdpa",
+    padded: PaddedOpt = None,
+    kernels: KernelsOpt = "eager",
     loss: LossOpt = "standard",
+    keep_logits: KeepLogitsOpt = False,
+    logits_to_keep: LogitsToKeepOpt = None,
+    task: TaskOpt = "causal-lm",
+    num_labels: LabelsOpt = 2,
+    objective: ObjectiveOpt = "sft",
     lora_rank: RankOpt = 16,
     lora_targets: TargetsOpt = "all-linear",
     lora_dropout: DropoutOpt = False,
+    dora: DoraOpt = False,
+    adapter_dtype: AdapterOpt = "fp32",
+    modules_to_save: SaveOpt = "",
+    freeze: FreezeOpt = "",
+    quantization: QuantizationOpt = "nf4",
+    double_quantization: DoubleOpt = True,
+    float32_residual: ResidualOpt = False,
     shard: ShardOpt = "none",
     gpus: GpusOpt = 1,
+    tensor_parallel: TensorOpt = 1,
+    sequence_parallel: SequenceOpt = True,
+    context_parallel: ContextParallelOpt = 1,
+    offload: OffloadOpt = "none",
     grad_accum: AccumOpt = 1,
+    image_tokens: ImageOpt = None,
+    encoder_tokens: EncoderOpt = None,
+    transformers: VersionsOpt = "5.23",
     revision: RevisionOpt = None,
     token: TokenOpt = None,
     cache_dir: CacheOpt = None,
@@ -148,27 +205,13 @@ def train(
 
     Examples:  hfmem train Qwen/Qwen3-8B --method qlora --checkpointing full   |   hfmem train DIR --shard fsdp --gpus 8
     """
+    given = dict(locals())
     with failures():
         from hfmem import api
-        from hfmem.memory.training.workload import Training
+        from hfmem.memory.training.workload import parse_training
 
-        workload = Training(
-            batch=batch,
-            context=context,
-            method=method,
-            precision=precision,
-            optimizer=optimizer,
-            checkpointing=checkpointing,
-            attention=attention,
-            loss=loss,
-            lora_rank=lora_rank,
-            lora_targets=lora_targets,
-            lora_dropout=lora_dropout,
-            shard=shard,
-            gpus=gpus,
-            grad_accum=grad_accum,
-        )
-        found = api.estimate(api.load(model, revision=revision, token=token, cache_dir=cache_dir), workload)
+        loaded = api.load(model, revision=revision, token=token, cache_dir=cache_dir)
+        found = api.estimate(loaded, parse_training(given))
         show(found, format, explain=explain, partial=partial, quiet=quiet)
 
 

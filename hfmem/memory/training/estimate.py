@@ -94,9 +94,7 @@ def totals(found: tuple[Phase, ...]) -> dict[str, int]:
 
 def resolved(workload: Training, context: int) -> dict[str, object]:
     """Every option with the value it was given or took."""
-    names = (
-        "batch", "method", "precision", "optimizer", "checkpointing", "attention", "kernels", "loss", "shard", "gpus", "grad_accum",
-    )  # fmt: skip
+    names = "batch method precision optimizer checkpointing attention kernels loss shard gpus grad_accum".split()
     options: dict[str, object] = {"mode": "training", "context": context}
     options.update({name: getattr(workload, name) for name in names})
     if workload.trains_adapters:

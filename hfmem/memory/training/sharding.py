@@ -4,8 +4,8 @@ What data parallelism keeps on each of N devices, and what is whole there for a 
     ddp            everything, and buckets that hold the gradients again
     zero1          optimizer states / N
     zero2, shard-grad-op    optimizer states and gradients / N; ZeRO-2 has reduce buckets of 5·10⁸ elements
-    zero3, fsdp, fsdp1      weights, states and gradients / N; whole: the root group (embeddings, head) and blocks in 16 bits; ZeRO-3
-                   has a reduce bucket too
+    zero3, fsdp, fsdp1      weights, states and gradients / N; whole: the root group (embeddings, head) and blocks in 16 bits;
+                   ZeRO-3 has a reduce bucket too
     no-reshard     as fsdp, but the weights stay whole in 16 bits from the forward pass on
 
 FSDP1 gathers one block at a time in the backward pass, the others the next one too. Scales of packed weights are not

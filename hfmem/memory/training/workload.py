@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -151,6 +153,24 @@ class Training:
     def changed_options(self) -> dict[str, Any]:
         """Every option that is not at its default."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+
+def parse_training(options: Mapping[str, Any]) -> Training:
+    """
+    The workload of command-line options, of which those that are none of its fields are left out.
+
+    `transformers` is text such as 4.48. Raises `UsageError` for a value that makes no sense.
+    """
+    known = {field.name: options[field.name] for field in fields(Training) if field.name in options}
+    return Training(**{**known, "transformers": parse_version(str(options["transformers"]))})
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """The first two numbers of a version."""
+    found = re.fullmatch(r"v?(\d{1,3})(?:\.(\d{1,3}))?(?:\..*)?", text)
+    if not found:
+        raise UsageError(f"--transformers {text!r} is no version", code="bad-workload", hint="such as 4.48 or 5.23")
+    return int(found[1]), int(found[2] or 0)
 
 
 def check_range(name: str, value: int | None, limit: int) -> None:
