@@ -3,7 +3,7 @@ Compare `hfmem train` with measured peaks and print the tables of docs/method.md
 
     python scripts/measured_training.py [MEASUREMENTS] [--rows]
 
-MEASUREMENTS is a JSON list of runs with their settings (default ../shared/data/measured/training.json). Peaks of torch's
+MEASUREMENTS is a JSON list of runs with their settings (default fixtures/training_measured.json). Peaks of torch's
 allocator are compared with our allocated bytes; reserved peaks and those of nvidia-smi with our ranges. Runs that cannot be
 compared are counted with the reason.
 """
@@ -29,7 +29,7 @@ ALLOCATED = ("max_memory_allocated", "peak active")
 def main() -> int:
     """Print both summaries, and with --rows every comparison."""
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    source = Path(arguments[0]) if arguments else ROOT.parent / "shared" / "data" / "measured" / "training.json"
+    source = Path(arguments[0]) if arguments else ROOT / "fixtures" / "training_measured.json"
     errors: dict[str, list[float]] = defaultdict(list)
     inside: dict[str, list[bool]] = defaultdict(list)
     left_out: Counter[str] = Counter()
@@ -68,7 +68,7 @@ def estimated(row: dict[str, Any]) -> tuple[str, Estimate | None]:
 
 
 def is_allocated(row: dict[str, Any]) -> bool:
-    return row["stat"].startswith(ALLOCATED)
+    return str(row["stat"]).startswith(ALLOCATED)
 
 
 def within(row: dict[str, Any], found: Estimate) -> bool:
@@ -89,7 +89,7 @@ def described(row: dict[str, Any], found: Estimate) -> str:
 
 def group_of(row: dict[str, Any]) -> str:
     devices = "1 device" if row["n_gpus"] == 1 else f"{(row['sharding'] or '').split(',')[0]}, {row['n_gpus']} devices"
-    return f"{devices}, {row['method']}, grade {row['grade']}"
+    return f"{source_of(row)}: {devices}, {row['method']}, grade {row['grade']}"
 
 
 def source_of(row: dict[str, Any]) -> str:

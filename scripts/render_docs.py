@@ -1,5 +1,5 @@
 """
-Rewrite the `$ hfmem …` blocks of README.md and docs/ with what the commands print.
+Rewrite the `$ hfmem …` blocks of README.md and docs/ with what the commands print, and the tables of measured training runs.
 
     python scripts/render_docs.py [--check]
 
@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import checkpoints
 
 BLOCK = re.compile(r"```console\n\$ (hfmem [^\n]+)\n(.*?)```", re.DOTALL)
+MEASURED = re.compile(r"(<!-- begin measured_training -->)\n.*?(<!-- end measured_training -->)", re.DOTALL)
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "method.md")
 
 
@@ -37,7 +38,14 @@ def main() -> int:
 
 
 def render(text: str) -> str:
-    return BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", text)
+    text = BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", text)
+    return MEASURED.sub(lambda block: f"{block[1]}\n{measured()}{block[2]}", text)
+
+
+def measured() -> str:
+    """The tables of estimated against measured."""
+    command = [sys.executable, str(ROOT / "scripts" / "measured_training.py")]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
 
 
 def output(command: str) -> str:

@@ -99,6 +99,7 @@ class LatentAttention:
     rotary_dim: int  # qk_rope_head_dim
     content_dim: int = 0  # qk_nope_head_dim, of the expanded keys
     value_dim: int = 0  # v_head_dim, of the expanded values
+    query_latent_dim: int = 0  # q_lora_rank; 0 where queries are projected at once
     window: int | None = None
     shares_cache: bool = False
 

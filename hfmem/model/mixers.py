@@ -113,6 +113,7 @@ def latent(config: Config, kind: str) -> Mixer:
         rotary_dim=0 if no_rotary else config.integer("qk_rope_head_dim", default=0, minimum=0),
         content_dim=config.integer("qk_nope_head_dim", default=0, minimum=0),
         value_dim=config.integer("v_head_dim", default=0, minimum=0),
+        query_latent_dim=config.optional("q_lora_rank") or 0,
         window=window_of(config, kind),
         shares_cache=kind == "shared",
     )

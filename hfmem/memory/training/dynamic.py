@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hfmem.memory.training.activations import LayerBytes, layer_bytes
 from hfmem.memory.training.adapted import adapters_per_layer
+from hfmem.memory.training.extras import extra_bytes, type_of
 from hfmem.memory.training.loss import SEQUENCES, loss_bytes
 from hfmem.memory.training.matrices import Tensors
 from hfmem.memory.training.mixing import Tokens
@@ -68,7 +69,7 @@ def stack_state(
     count = token_count(workload, length)
     seen = tokens_of(stack, tensors, model, workload, length)
     extra = adapters_per_layer(tensors, stack, workload, numerics) if stack.role == "decoder" else 0
-    found = list(each_layer(stack, numerics, seen, extra))
+    found = list(each_layer(stack, model, numerics, seen, extra))
     edge = numerics.stream * stack.hidden_size // split(workload)
     inputs = kept_inputs(stack.layers, workload) * edge * count
     per_layer = [part(layer.saved, layer.norms, workload) for layer in found]
@@ -85,12 +86,13 @@ def stack_state(
     )
 
 
-def each_layer(stack: Stack, numerics: Numerics, tokens: Tokens, adapters: int) -> Iterator[LayerBytes]:
+def each_layer(stack: Stack, model: ModelSpec, numerics: Numerics, tokens: Tokens, adapters: int) -> Iterator[LayerBytes]:
     """Alike layers are worked out once."""
     known: dict[Layer, LayerBytes] = {}
     for layer in stack.layers:
         if layer not in known:
-            known[layer] = layer_bytes(layer, stack.hidden_size, numerics, tokens, adapters)
+            extra = extra_bytes(model, layer, stack.hidden_size, numerics.trains) if stack.role == "decoder" else 0
+            known[layer] = layer_bytes(layer, stack.hidden_size, numerics, tokens, adapters + (extra or 0))
         yield known[layer]
 
 
@@ -137,10 +139,11 @@ def tokens_of(stack: Stack, tensors: Sequence[Tensors], model: ModelSpec, worklo
     )
 
 
-def has_traits(model: ModelSpec) -> bool:
-    """Whether the architecture's modules were read; others are built as Llama's are."""
-    return (model.read_as or model.text_type or model.model_type) in TRAITS
+def is_read(model: ModelSpec) -> bool:
+    """Whether the architecture's modules were read or traced; others are built as Llama's are."""
+    layers = model.decoder.layers if model.decoder else ()
+    return type_of(model) in TRAITS or all(extra_bytes(model, layer, 0, True) is not None for layer in dict.fromkeys(layers))
 
 
 def traits_of(model: ModelSpec) -> Traits:
-    return TRAITS.get(model.read_as or model.text_type or model.model_type, LLAMA)
+    return TRAITS.get(type_of(model), LLAMA)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hfmem.errors import ConfigError, HfmemError
 from hfmem.memory.estimate import Estimate, Note, Phase
 from hfmem.memory.subject import Model
-from hfmem.memory.training.dynamic import Dynamic, dynamic_state, has_traits
+from hfmem.memory.training.dynamic import Dynamic, dynamic_state, is_read
 from hfmem.memory.training.items import Confidence, modelled, static_items, tail, unknown_item
 from hfmem.memory.training.levers import levers
 from hfmem.memory.training.matrices import tensors_of
@@ -32,7 +32,7 @@ def without_levers(model: Model, workload: Training) -> Estimate:
     tensors, packed = tensors_of(spec, model.weights), packed_bytes(model, workload)
     share = shard(static_state(tensors, workload, packed), tensors, workload, spec.num_layers or 1, packed is not None)
     dynamic, missing = attempt(model, workload, context, packed is not None)
-    found = tuple(phases(share, dynamic, missing, workload, Confidence.of(workload, has_traits(spec))))
+    found = tuple(phases(share, dynamic, missing, workload, Confidence.of(workload, is_read(spec))))
     notes = (Note(code=missing.code, message=missing.message, hint=missing.hint),) if missing else ()
     return Estimate(
         origin=model.origin,

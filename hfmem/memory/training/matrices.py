@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfmem.memory.weights import Weights
 from hfmem.model.kinds import Attention, LatentAttention
@@ -60,8 +61,8 @@ def module_of(pattern: str) -> str:
 def from_geometry(spec: ModelSpec) -> Iterator[Tensors]:
     """Projections, blocks, norms and embeddings of a decoder built as Llama is; biases are left out."""
     hidden, layers = spec.hidden_size or 0, spec.decoder.layers if spec.decoder else ()
-    for layer in layers:
-        yield from layer_tensors(layer, hidden)
+    for layer, alike in Counter(layers).items():
+        yield from (replace(tensor, count=tensor.count * alike) for tensor in layer_tensors(layer, hidden))
     if spec.vocab_size:
         yield Tensors(module="embed_tokens", rows=spec.vocab_size, cols=hidden, count=1, role="embeddings")
         if not spec.tied_embeddings:

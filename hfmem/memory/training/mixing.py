@@ -4,7 +4,7 @@ What a layer's mixer keeps for its backward pass, in bytes a token; n heads, e b
     attention  queries, keys, values and output e·(q + k + v + o), log-sum-exp 4n
     eager      keys and values written out for every head, probabilities in float32 and in 16 bits: 6·n·S (float32: 4·n·S)
     sdpa with a mask    keys and values written out, and a bias of e·S
-    latent     the heads' queries, keys, values and output, and the latents with their norms
+    latent     the heads' queries, keys and output, the projection values are a view of, and the latents with their norms
     recurrent  a linear module's output twice (before and after its convolution or activation), its input once
 
 Sources: modeling_*.py of transformers 5.23 and flash-attn's saved tensors; the recurrent rule is a model of the fused kernels.
@@ -93,8 +93,8 @@ def cross_bytes(mixer: CrossAttention, numerics: Numerics, tokens: Tokens) -> in
 
 def latent_bytes(mixer: LatentAttention, numerics: Numerics, tokens: Tokens) -> int:
     key = mixer.content_dim + mixer.rotary_dim
-    expanded = mixer.num_heads * 2 * numerics.compute * (key + mixer.value_dim)
-    norms = (4 + 2 * numerics.compute * numerics.trains) * mixer.latent_dim
+    expanded = mixer.num_heads * numerics.compute * (2 * key + 2 * mixer.value_dim + mixer.content_dim)
+    norms = (4 + 2 * numerics.compute * numerics.trains) * (mixer.latent_dim + mixer.query_latent_dim)
     return expanded + norms + scores(mixer.num_heads, numerics, tokens, tokens.context)
 
 

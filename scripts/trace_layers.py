@@ -1,0 +1,144 @@
+"""
+Run real transformers layers on small tensors and count what each leaves saved for its backward pass.
+
+Weights are one element expanded to their shape, so that any size builds; attention is a function that saves what flash
+attention saves. A storage counts from the operator that makes it until it is freed.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AttentionInterface, AutoModelForCausalLM
+from transformers.masking_utils import AttentionMaskInterface
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+
+class LiveBytes(TorchDispatchMode):
+    """Bytes of all storages alive but those known before."""
+
+    def __init__(self, known: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.kept = [tensor.untyped_storage() for tensor in known]
+        self.sizes = {storage._cdata: 0 for storage in self.kept}
+        self.live = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self.note(tensor.untyped_storage())
+        return out
+
+    def note(self, storage: Any) -> None:
+        if storage._cdata not in self.sizes:
+            self.sizes[storage._cdata] = storage.nbytes()
+            self.live += storage.nbytes()
+            weakref.finalize(storage, self.free, storage._cdata)
+
+    def free(self, key: int) -> None:
+        self.live -= self.sizes.pop(key)
+
+
+class FlashLike(torch.autograd.Function):
+    """Saves queries, keys, values, output, and the log-sum-exp of 4 bytes a head and token."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Any, key: Any, value: Any) -> Any:
+        batch, heads, tokens, _ = query.shape
+        out = query.new_zeros(batch, tokens, heads, value.shape[-1])
+        ctx.save_for_backward(query, key, value, out, torch.zeros(batch, heads, tokens))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        return tuple(torch.zeros_like(tensor) for tensor in ctx.saved_tensors[:3])
+
+
+def flash_like(module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, **_: Any) -> tuple[Any, None]:
+    return FlashLike.apply(query, key, value), None
+
+
+AttentionInterface.register("recorded", flash_like)
+AttentionMaskInterface.register("recorded", lambda *_, **__: None)
+
+
+def build(config: dict[str, Any]) -> Any:
+    """The causal model of a configuration, in 16 bits. Raises what the class raises."""
+    parsed = CONFIG_MAPPING[config["model_type"]].from_dict({k: v for k, v in config.items() if k != "dtype"})
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(parsed, attn_implementation="recorded", dtype=torch.bfloat16)
+    if hasattr(model, "set_experts_implementation"):
+        model.set_experts_implementation("eager")
+    for module in model.modules():
+        expand(module)
+    model.tie_weights()
+    return model.train()
+
+
+def expand(module: Any) -> None:
+    """Give a module made on the meta device values that take no memory."""
+    for name, tensor in list(module._parameters.items()):
+        if tensor is not None:
+            module._parameters[name] = torch.nn.Parameter(torch.zeros((), dtype=tensor.dtype).expand(tensor.shape))
+    for name, tensor in list(module._buffers.items()):
+        if tensor is not None and tensor.device.type == "meta":
+            module._buffers[name] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+
+
+def layers_of(model: Any, count: int) -> Any:
+    """The outermost list of that many modules that is no tower's."""
+    found = [
+        (name.count("."), name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == count and not any(t in name for t in ("vision", "audio"))
+    ]
+    return min(found)[2]
+
+
+def saved_bytes(model: Any, count: int, tokens: int, trains: bool) -> list[int]:
+    """Bytes alive because of each layer once it has run, its output included."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(trains)
+    ids, marks, found = torch.ones((1, tokens), dtype=torch.long), [], []
+    hooks = [] if trains else [model.get_input_embeddings().register_forward_hook(require_gradient)]
+    with LiveBytes([*model.parameters(), *model.buffers(), ids]) as live, hooked(hooks):
+        for layer in layers_of(model, count):
+            hooks.append(layer.register_forward_pre_hook(lambda *_: marks.append(live.live)))
+            hooks.append(layer.register_forward_hook(lambda *_: found.append(live.live - marks.pop())))
+        model(input_ids=ids, use_cache=False)
+    return found
+
+
+def require_gradient(module: Any, inputs: Any, output: Any) -> None:
+    """Frozen models begin their graph at the embeddings, as with `enable_input_require_grads`."""
+    output.requires_grad_()
+
+
+@contextmanager
+def hooked(hooks: list[Any]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def bytes_a_token(config: dict[str, Any], count: int, trains: bool, tokens: tuple[int, int, int] = (16, 32, 64)) -> list[float]:
+    """Bytes a token of each layer. Raises `ValueError` where they are not proportional to the tokens."""
+    model = build(config)
+    few, some, many = (saved_bytes(model, count, number, trains) for number in tokens)
+    slopes = [(b - a) / (tokens[1] - tokens[0]) for a, b in zip(few, some, strict=True)]
+    if slopes != [(b - a) / (tokens[2] - tokens[1]) for a, b in zip(some, many, strict=True)]:
+        raise ValueError("what a layer saves is not proportional to the tokens")
+    return slopes
