@@ -1,5 +1,5 @@
 """
-Write fixtures/training_measured.json: published peaks of training runs and the settings our comparison needs.
+Write fixtures/training_measured.json.gz: published peaks of training runs and the settings our comparison needs.
 
     python scripts/make_training_fixture.py MEASUREMENTS
 
@@ -8,6 +8,7 @@ MEASUREMENTS is a JSON list of runs; remarks are reduced to the words that are s
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -24,8 +25,8 @@ WORDS = ("lora_dropout", "prepare_model_for_kbit")
 
 def main() -> int:
     rows = [slim(row) for row in json.loads(Path(sys.argv[1]).read_text())]
-    target = ROOT / "fixtures" / "training_measured.json"
-    target.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    target = ROOT / "fixtures" / "training_measured.json.gz"
+    target.write_bytes(gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), mtime=0))
     print(f"{len(rows)} runs, {target.stat().st_size:,} bytes")
     return 0
 

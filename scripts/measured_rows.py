@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import sys
@@ -34,6 +35,13 @@ OPTIMIZERS = (
     ("adam", "adamw_torch"),
 )  # fmt: skip
 UNITS = {"bytes": 1, "GiB": 2**30, "MiB": 2**20, "MB_binary": 2**20, "GB": 10**9, "G?": 2**30, "GB?": 2**30}
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Measured runs, from a JSON list that may be compressed."""
+    data = path.read_bytes()
+    rows: list[dict[str, Any]] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    return rows
 
 
 def model_of(row: dict[str, Any]) -> Model | None:

@@ -3,21 +3,20 @@ Compare `hfmem train` with measured peaks and print the tables of docs/method.md
 
     python scripts/measured_training.py [MEASUREMENTS] [--rows]
 
-MEASUREMENTS is a JSON list of runs with their settings (default fixtures/training_measured.json). Peaks of torch's
+MEASUREMENTS is a JSON list of runs with their settings (default fixtures/training_measured.json.gz). Peaks of torch's
 allocator are compared with our allocated bytes; reserved peaks and those of nvidia-smi with our ranges. Runs that cannot be
 compared are counted with the reason.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from measured_rows import METHODS, ROOT, measured_bytes, model_of, workload
+from measured_rows import METHODS, ROOT, measured_bytes, model_of, read_rows, workload
 
 from hfmem.errors import HfmemError
 from hfmem.memory.estimate import Estimate
@@ -29,11 +28,11 @@ ALLOCATED = ("max_memory_allocated", "peak active")
 def main() -> int:
     """Print both summaries, and with --rows every comparison."""
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    source = Path(arguments[0]) if arguments else ROOT / "fixtures" / "training_measured.json"
+    source = Path(arguments[0]) if arguments else ROOT / "fixtures" / "training_measured.json.gz"
     errors: dict[str, list[float]] = defaultdict(list)
     inside: dict[str, list[bool]] = defaultdict(list)
     left_out: Counter[str] = Counter()
-    for row in json.loads(source.read_text()):
+    for row in read_rows(source):
         reason, found = estimated(row)
         if found is None:
             left_out[reason] += 1

@@ -1,6 +1,5 @@
 """Published peaks of training runs against our answers: the bounds the method claims."""
 
-import json
 import statistics
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import measured_rows  # noqa: E402 - found by the path above
 import measured_training  # noqa: E402
 
-ROWS: list[dict[str, Any]] = json.loads((ROOT / "fixtures" / "training_measured.json").read_text())
+ROWS = measured_rows.read_rows(ROOT / "fixtures" / "training_measured.json.gz")
 
 
 def compared() -> list[tuple[dict[str, Any], Any]]:
