@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 import torch
 import transformers
-from trace_layers import bytes_a_token
+from trace_layers import SETTLED, bytes_a_token
 
 from hfmem.memory.training.activations import layer_bytes
 from hfmem.memory.training.extras import WIDTHS, kind_of, widths
@@ -53,7 +53,7 @@ CHANGES: tuple[tuple[tuple[str, ...], float], ...] = (
     ((*HIDDEN, *ROUTED), 2),
 )  # fmt: skip
 SHRINK = (((*HIDDEN, *BLOCK), 1 / 8), (HEADS, 1 / 4))
-LAYERS, VOCABULARY, SECONDS = 4, 512, 15
+LAYERS, VOCABULARY, SECONDS = 6, 512, 15
 Row = tuple[dict[str, int], float, float]  # widths of a layer, bytes a token beyond the formula, and all it saves
 
 
@@ -94,6 +94,8 @@ def small(config: dict[str, Any]) -> dict[str, Any]:
             changed[key] = cut
     for names, factor in SHRINK:
         changed = scaled(changed, names, factor)
+    if changed.get("first_k_dense_replace"):
+        changed["first_k_dense_replace"] = 4  # so that layers of both kinds are among those counted
     return {**changed, "vocab_size": VOCABULARY, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
 
@@ -121,9 +123,9 @@ def rows_of(spec: ModelSpec, slopes: list[float], trains: bool) -> Iterator[tupl
     traits = TRAITS.get(spec.read_as or spec.text_type or spec.model_type, LLAMA)
     numerics = numerics_of(Training(method="full" if trains else "lora"), traits)
     hidden = spec.hidden_size or 0
-    for layer, slope in zip(spec.decoder.layers if spec.decoder else (), slopes, strict=True):
+    for layer, slope in zip(spec.decoder.layers[SETTLED:] if spec.decoder else (), slopes, strict=True):
         formula = layer_bytes(layer, hidden, numerics, Tokens(context=1, attention="flash")).saved
-        yield kind_of(layer), (widths(layer, hidden), slope - 2 * hidden - formula, slope)
+        yield kind_of(layer), (widths(layer, hidden), slope - formula, slope)
 
 
 def solve(rows: list[Row]) -> dict[str, int] | None:

@@ -11,6 +11,7 @@ import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -22,6 +23,9 @@ from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AutoModelForCausalLM
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+
+SETTLED = 2  # layers until callers' variables no longer hold on to the embeddings and the first output
 
 
 class LiveBytes(TorchDispatchMode):
@@ -107,17 +111,17 @@ def layers_of(model: Any, count: int) -> Any:
 
 
 def saved_bytes(model: Any, count: int, tokens: int, trains: bool) -> list[int]:
-    """Bytes alive because of each layer once it has run, its output included."""
+    """Bytes each layer from the third on adds to what is alive; its input counts where it stays alive for the backward pass, its output does not."""
     for parameter in model.parameters():
         parameter.requires_grad_(trains)
-    ids, marks, found = torch.ones((1, tokens), dtype=torch.long), [], []
+    ids, after = torch.ones((1, tokens), dtype=torch.long), []
     hooks = [] if trains else [model.get_input_embeddings().register_forward_hook(require_gradient)]
     with LiveBytes([*model.parameters(), *model.buffers(), ids]) as live, hooked(hooks):
-        for layer in layers_of(model, count):
-            hooks.append(layer.register_forward_pre_hook(lambda *_: marks.append(live.live)))
-            hooks.append(layer.register_forward_hook(lambda *_: found.append(live.live - marks.pop())))
+        layers = layers_of(model, count)
+        hooks.append(layers[0].register_forward_pre_hook(lambda *_: after.append(live.live)))
+        hooks.extend(layer.register_forward_hook(lambda *_: after.append(live.live)) for layer in layers)
         model(input_ids=ids, use_cache=False)
-    return found
+    return [last - before for before, last in pairwise(after)][SETTLED:]
 
 
 def require_gradient(module: Any, inputs: Any, output: Any) -> None:

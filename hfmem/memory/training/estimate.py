@@ -33,7 +33,7 @@ def without_levers(model: Model, workload: Training) -> Estimate:
     share = shard(static_state(tensors, workload, packed), tensors, workload, spec.num_layers or 1, packed is not None)
     dynamic, missing = attempt(model, workload, context, packed is not None)
     found = tuple(phases(share, dynamic, missing, workload, Confidence.of(workload, is_read(spec))))
-    notes = (Note(code=missing.code, message=missing.message, hint=missing.hint),) if missing else ()
+    notes = tuple(remarks(model, packed, workload, missing))
     return Estimate(
         origin=model.origin,
         model=spec,
@@ -45,6 +45,17 @@ def without_levers(model: Model, workload: Training) -> Estimate:
         resolved=resolved(workload, context),
         totals=totals(found),
     )
+
+
+def remarks(model: Model, packed: int | None, workload: Training, missing: HfmemError | None) -> Iterator[Note]:
+    """What a reader of the numbers should know."""
+    if missing:
+        yield Note(code=missing.code, message=missing.message, hint=missing.hint)
+    if model.weights is None:
+        message = "no tensor shapes were read: weights are counted from the configuration, as Llama is built"
+        yield Note(code="weights-from-config", message=message, hint="a directory or repository with safetensors files is exact")
+    elif packed is None and any(portion.reason == "packed weights" for portion in model.weights.portions):
+        yield Note(code="unpacked", message=f"the checkpoint is quantised; {workload.method} training takes its weights unpacked")
 
 
 def context_of(spec: ModelSpec, workload: Training) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hfmem.memory.weights import Weights
-from hfmem.model.kinds import Attention, LatentAttention
-from hfmem.model.spec import Dense, Experts, Layer, ModelSpec
+from hfmem.model.kinds import Attention, CrossAttention, LatentAttention
+from hfmem.model.spec import Dense, Experts, Layer, ModelSpec, Stack
 from hfmem.tables.packing import MATRIX_ROLES
 
 
@@ -59,20 +59,27 @@ def module_of(pattern: str) -> str:
 
 
 def from_geometry(spec: ModelSpec) -> Iterator[Tensors]:
-    """Projections, blocks, norms and embeddings of a decoder built as Llama is; biases are left out."""
-    hidden, layers = spec.hidden_size or 0, spec.decoder.layers if spec.decoder else ()
-    for layer, alike in Counter(layers).items():
-        yield from (replace(tensor, count=tensor.count * alike) for tensor in layer_tensors(layer, hidden))
+    """Projections, blocks, norms and embeddings of stacks built as Llama is; biases and projectors are left out."""
+    hidden = spec.hidden_size or (spec.stacks[0].hidden_size if spec.stacks else 0)
+    for stack in spec.stacks:
+        if stack.role != "draft":
+            yield from stack_tensors(stack)
     if spec.vocab_size:
         yield Tensors(module="embed_tokens", rows=spec.vocab_size, cols=hidden, count=1, role="embeddings")
         if not spec.tied_embeddings:
             yield Tensors(module="lm_head", rows=spec.vocab_size, cols=hidden, count=1, role="head")
-    yield Tensors(module="norm", rows=hidden, cols=1, count=2 * len(layers) + 1, role="norms")
+
+
+def stack_tensors(stack: Stack) -> Iterator[Tensors]:
+    """One stack's layers, alike ones once, with their two norms and the last one."""
+    for layer, alike in Counter(stack.layers).items():
+        yield from (replace(tensor, count=tensor.count * alike) for tensor in layer_tensors(layer, stack.hidden_size))
+    yield Tensors(module="norm", rows=stack.hidden_size, cols=1, count=2 * len(stack.layers) + 1, role="norms")
 
 
 def layer_tensors(layer: Layer, hidden: int) -> Iterator[Tensors]:
     for mixer in layer.mixers:
-        if isinstance(mixer, Attention):
+        if isinstance(mixer, (Attention, CrossAttention)):
             yield from attention_tensors(mixer, hidden)
         elif isinstance(mixer, LatentAttention):
             yield from latent_tensors(mixer, hidden)
@@ -85,7 +92,7 @@ def layer_tensors(layer: Layer, hidden: int) -> Iterator[Tensors]:
             yield from block_tensors(layer.ffn.shared_intermediate_size, hidden, 1, "mlp", gated=True)
 
 
-def attention_tensors(mixer: Attention, hidden: int) -> Iterator[Tensors]:
+def attention_tensors(mixer: Attention | CrossAttention, hidden: int) -> Iterator[Tensors]:
     rows = (
         ("q_proj", mixer.num_heads * mixer.key_dim, hidden),
         ("k_proj", mixer.num_kv_heads * mixer.key_dim, hidden),
