@@ -50,7 +50,7 @@ SHARED = ("n_shared_experts", "num_shared_experts", "shared_expert_intermediate_
 CHANGES: tuple[tuple[tuple[str, ...], float], ...] = (
     ((), 1), (BLOCK, 2), (HEADS, 2), (HIDDEN, 2), (KEYS, 0.5), (ROUTED, 2), ((*HIDDEN, *HEADS), 2), (("head_dim",), 2),
     (("q_lora_rank",), 2), (("kv_lora_rank",), 2), (("qk_nope_head_dim",), 2), (("v_head_dim",), 2), (EXPERTS, 2), (SHARED, 2),
-    ((*HIDDEN, *ROUTED), 2),
+    ((*HIDDEN, *ROUTED), 2), ((*HEADS, "head_dim"), 2), ((*KEYS, "head_dim"), 0.5),
 )  # fmt: skip
 SHRINK = (((*HIDDEN, *BLOCK), 1 / 8), (HEADS, 1 / 4))
 LAYERS, VOCABULARY, SECONDS = 6, 512, 15
@@ -69,10 +69,10 @@ def extras_of(name: str, config: dict[str, Any]) -> dict[str, Any]:
     for trains in (True, False):
         by_kind: dict[str, list[Row]] = {}
         for change, factor in CHANGES:
-            rows = list(measured(small(config), change, factor, trains))
-            if not rows and not change:
+            traced = list(measured(small(config), change, factor, trains))
+            if not traced and not change:
                 return {}  # the class does not run at all, so that no change of it will
-            for kind, row in rows:
+            for kind, row in traced:
                 by_kind.setdefault(kind, []).append(row)
         for kind, rows in by_kind.items():
             answer = solve(rows)

@@ -24,7 +24,6 @@ from transformers import AttentionInterface, AutoModelForCausalLM
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-
 SETTLED = 2  # layers until callers' variables no longer hold on to the embeddings and the first output
 
 
@@ -111,7 +110,11 @@ def layers_of(model: Any, count: int) -> Any:
 
 
 def saved_bytes(model: Any, count: int, tokens: int, trains: bool) -> list[int]:
-    """Bytes each layer from the third on adds to what is alive; its input counts where it stays alive for the backward pass, its output does not."""
+    """
+    Bytes each layer from the third on adds to what is alive.
+
+    Its input counts where it stays alive for the backward pass, its output does not.
+    """
     for parameter in model.parameters():
         parameter.requires_grad_(trains)
     ids, after = torch.ones((1, tokens), dtype=torch.long), []

@@ -40,7 +40,7 @@ def test_one_device_is_met_to_a_percent(answers: list[tuple[dict[str, Any], Any]
     assert len(sizes) >= 55
     assert statistics.median(sizes) <= 0.1
     assert sizes[len(sizes) * 9 // 10] <= 2.5
-    assert sizes[-1] <= 8
+    assert sizes[-1] <= 9  # torchtune's compiled chunked loss, docs/method.md
 
 
 def test_sharded_runs_are_met_to_a_percent(answers: list[tuple[dict[str, Any], Any]]) -> None:

@@ -11,8 +11,8 @@ from hfmem.units import memory
 
 
 def render_markdown(estimate: Estimate, *, explain: bool = False) -> str:
-    """Heading, table of the peak phase, remarks."""
-    return "\n".join([*heading(estimate), *rows(estimate, explain), *remarks(estimate)])
+    """Heading, phases of a training step, table of the peak phase, remarks."""
+    return "\n".join([*heading(estimate), *phases(estimate), *rows(estimate, explain), *levers(estimate), *remarks(estimate)])
 
 
 def heading(estimate: Estimate) -> Iterator[str]:
@@ -20,6 +20,25 @@ def heading(estimate: Estimate) -> Iterator[str]:
     yield ""
     yield f"{markdown(asked(estimate))}; the peak is {estimate.peak.name}."
     yield ""
+
+
+def phases(estimate: Estimate) -> Iterator[str]:
+    """A training step's phases, and the readings its peak would give."""
+    if estimate.resolved["mode"] != "training" or not estimate.complete:
+        return
+    yield from ("| phase | size |", "|---|--:|")
+    yield from (f"| {phase.name} | {memory(phase.total_bytes)} |" for phase in estimate.phases)
+    total = estimate.totals
+    low, high = memory(total["reserved_low_bytes"]), memory(total["reserved_high_bytes"])
+    reserved = f"reserved {memory(total['reserved_bytes'])} ({low} – {high})"
+    yield from ("", f"allocated {memory(total['allocated_bytes'])}, {reserved}, device {memory(total['device_bytes'])}", "")
+
+
+def levers(estimate: Estimate) -> Iterator[str]:
+    """What each single change would save."""
+    if estimate.levers:
+        yield from ("", "| change | saves |", "|---|--:|")
+        yield from (f"| `{lever.name}` | {memory(lever.saves_bytes)} |" for lever in estimate.levers)
 
 
 def rows(estimate: Estimate, explain: bool) -> Iterator[str]:

@@ -12,6 +12,8 @@ LABELS = {
     "weights": "weights", "kv_cache": "kv cache", "recurrent_state": "recurrent state", "activations": "activations",
     "logits": "logits", "runtime": "runtime", "adapters": "adapters", "prefill_cache": "prefill cache",
     "optimizer": "optimizer", "optimizer_temporary": "step temporary", "fragmentation": "fragmentation",
+    "autocast_copies": "autocast copies", "master_weights": "master weights",
+    "reference_model": "reference model",
 }  # fmt: skip
 SIGNS = {"measured": "=", "derived": "=", "modelled": "≈", "assumed": "~"}
 ROW = "{:<17}  {:>10}  {:>6}  {:>19}  {}"
@@ -138,5 +140,5 @@ def notes(estimate: Estimate, explain: bool) -> Iterator[str]:
     for note in estimate.notes:
         yield f"note: {terminal(note.message)}" + (f" ({terminal(note.hint)})" if note.hint else "")
     if not explain:
-        command = "train" if estimate.resolved["mode"] == "training" else "estimate"
-        yield f"next: hfmem {command} {terminal(estimate.origin.reference)} --explain"
+        again = "the same" if estimate.resolved["mode"] == "training" else f"hfmem estimate {terminal(estimate.origin.reference)}"
+        yield f"next: {again} --explain"

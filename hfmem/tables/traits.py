@@ -21,6 +21,7 @@ class Traits:
     hidden_dropouts: int = 0  # masks of one byte an element
     repeats_keys: bool = False  # wrote keys and values out for every head before flash attention too, until transformers 4.48
     own_loss: bool = False  # computed its loss without a float32 copy until transformers 4.52
+    transposed: bool = False  # matrices are stored as input × output
     scales_embeddings: bool = False  # the embeddings stay beside their scaled copy
 
 
@@ -35,7 +36,10 @@ TRAITS: dict[str, Traits] = {
     "phi3": Traits(fused_projections=True, hidden_dropouts=2, repeats_keys=True),
     "gpt_neox": Traits(norm="layer", fused_projections=True),
     "opt": Traits(norm="layer", activation_tensors=1, hidden_dropouts=2),
-    "gpt2": Traits(norm="layer", activation_tensors=5, fused_projections=True, hidden_dropouts=2),
+    **dict.fromkeys(
+        ("gpt2", "gpt-sw3"),
+        Traits(norm="layer", activation_tensors=5, fused_projections=True, hidden_dropouts=2, transposed=True),
+    ),
     "gpt_bigcode": Traits(norm="layer", hidden_dropouts=2, own_loss=True),
     "phi": Traits(norm="layer", norms_per_layer=1, activation_tensors=5, hidden_dropouts=2),
     "starcoder2": _LAYER_NORM,

@@ -25,7 +25,7 @@ def adapters_per_layer(tensors: Sequence[Tensors], stack: Stack, workload: Train
     if not workload.trains_adapters:
         return 0
     routed, layers = routed_share(stack.layers), max(1, len(stack.layers))
-    chosen = targeted(tensors, workload)
+    chosen = [tensor for tensor in targeted(tensors, workload) if tensor.role not in ("vision", "audio")]
     met = [(tensor, tensor.count * (routed if tensor.role == "experts" else 1)) for tensor in chosen]
     own = round(sum(count * module_bytes(tensor, workload, numerics) for tensor, count in met) / layers)
     return own + (shared_inputs(chosen, stack.hidden_size, numerics) if fuses(numerics) else 0)
@@ -41,16 +41,17 @@ def shared_inputs(chosen: Sequence[Tensors], hidden: int, numerics: Numerics) ->
 
 
 def reads_norm(tensor: Tensors) -> bool:
-    """The module that closes a part reads that part's inside."""
+    """Whether a module reads a norm: the one that closes a part reads that part's inside."""
     return tensor.module not in ("o_proj", "out_proj", "dense", "wo", "down_proj")
 
 
 def module_bytes(tensor: Tensors, workload: Training, numerics: Numerics) -> int:
     each = numerics.adapter
+    inputs, outputs = (tensor.rows, tensor.cols) if numerics.traits.transposed else (tensor.cols, tensor.rows)
     if fuses(numerics):
-        return each * tensor.cols if workload.lora_dropout else 0
-    magnitudes = (2 + each) * tensor.rows if workload.dora else 0
-    return (each + workload.lora_dropout) * tensor.cols + each * workload.lora_rank + magnitudes
+        return each * inputs if workload.lora_dropout else 0
+    magnitudes = (2 + each) * outputs if workload.dora else 0
+    return (each + workload.lora_dropout) * inputs + each * workload.lora_rank + magnitudes
 
 
 def routed_share(layers: Sequence[Layer]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfmem.errors import UsageError
 from hfmem.memory.training.matrices import Tensors, elements
@@ -11,7 +11,9 @@ from hfmem.memory.training.workload import Training
 from hfmem.tables.aliases import FUSED_MODULES
 
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "mixed": 4}
-FUSES_EXPERTS = (5, 0)  # the transformers version whose classes hold all experts in one parameter, no linear module
+FUSES_EXPERTS = (5, 0)  # the transformers version whose classes hold experts and routers as parameters, no linear modules
+HEADS = ("lm_head", "embed_out", "output_layer", "output")
+ROUTERS = ("gate", "router")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +50,28 @@ def base_bytes(workload: Training) -> int:
 def unfrozen(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
     frozen = words(workload.freeze)
     left = [tensor for tensor in tensors if tensor.role not in frozen and tensor.module not in frozen]
-    if frozen and len(left) in (0, len(tensors)):
-        found = "everything" if not left else "no part of this model"
+    unknown = frozen - {name for tensor in tensors for name in (tensor.role, tensor.module)}
+    if unknown or not left:
+        found = f"{min(unknown)}, which is no part of this model" if unknown else "everything"
         hint = f"its parts: {', '.join(sorted({tensor.role for tensor in tensors}))}"
-        raise UsageError(f"--freeze {workload.freeze} freezes {found}", code="bad-workload", hint=hint)
+        raise UsageError(f"--freeze {workload.freeze} names {found}", code="bad-workload", hint=hint)
     return left
 
 
 def named(tensors: Sequence[Tensors], modules: str) -> list[Tensors]:
     """Tensors of the modules named, each of which has to exist."""
-    wanted, known = words(modules), {tensor.module for tensor in tensors}
+    known = {tensor.module for tensor in tensors}
+    wanted = {tied_name(name, tensors) if name not in known else name for name in words(modules)}
     if wanted - known:
         hint = f"its modules: {', '.join(sorted(known))}"
         raise UsageError(f"no module of this model is named {min(wanted - known)}", code="bad-workload", hint=hint)
     return [tensor for tensor in tensors if tensor.module in wanted]
+
+
+def tied_name(name: str, tensors: Sequence[Tensors]) -> str:
+    """A head that is tied has no tensor of its own: its copy is one of the embeddings."""
+    tables = [tensor for tensor in tensors if tensor.role == "embeddings" and tensor.cols > 1]
+    return max(tables, key=lambda tensor: tensor.elements).module if name in HEADS and tables else name
 
 
 def words(text: str) -> set[str]:
@@ -85,7 +95,7 @@ def targeted(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
     of classes whose files hold them fused.
     """
     wanted = words(workload.lora_targets)
-    linear = [t for t in tensors if t.is_linear and not (t.role == "experts" and workload.transformers >= FUSES_EXPERTS)]
+    linear = linear_modules(tensors, workload)
     chosen = [t for t in linear if "all-linear" in wanted or t.module in wanted]
     known = {tensor.module for tensor in linear}
     chosen += [fused for name in sorted(wanted - known) for fused in fused_modules(linear, name)]
@@ -98,6 +108,12 @@ def targeted(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
     return chosen
 
 
+def linear_modules(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
+    """What the version of transformers that trains builds as linear modules."""
+    fused = workload.transformers >= FUSES_EXPERTS
+    return [t for t in tensors if t.is_linear and not (fused and (t.role == "experts" or t.module in ROUTERS))]
+
+
 def fused_modules(linear: Sequence[Tensors], name: str) -> Iterator[Tensors]:
     """A module that computes what several of the geometry's do, such as c_attn: one input, all their outputs."""
     for members in FUSED_MODULES.get(name, ()):
@@ -105,7 +121,7 @@ def fused_modules(linear: Sequence[Tensors], name: str) -> Iterator[Tensors]:
         rows = sum(tensor.rows * tensor.count for tensor in found)
         if found:
             count = max(tensor.count for tensor in found) * len(found) // len({t.module for t in found})
-            yield Tensors(module=name, rows=rows // count, cols=found[0].cols, count=count, role=found[0].role)
+            yield replace(found[0], module=name, rows=rows // count, count=count)
 
 
 def adapter(tensor: Tensors, rows: int, cols: int, module: str) -> Tensors:

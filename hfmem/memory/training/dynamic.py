@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfmem.memory.training.activations import LayerBytes, layer_bytes
 from hfmem.memory.training.adapted import adapters_per_layer
 from hfmem.memory.training.extras import extra_bytes, type_of
 from hfmem.memory.training.loss import SEQUENCES, loss_bytes
-from hfmem.memory.training.matrices import Tensors
+from hfmem.memory.training.matrices import Tensors, scores_vocabulary, with_attention
 from hfmem.memory.training.mixing import Tokens
 from hfmem.memory.training.numerics import Numerics, numerics_of
+from hfmem.memory.training.passing import Passing, passing
 from hfmem.memory.training.selective import selective_bytes
 from hfmem.memory.training.workload import Training
 from hfmem.model.kinds import RecurrentState
@@ -29,6 +30,7 @@ class Dynamic:
     checkpoints: int = 0  # inputs of the layers, kept until their backward pass
     activations: int = 0  # everything saved, where nothing is recomputed
     layer: int = 0  # the largest layer while its backward pass runs
+    first: int = 0  # what the first layer still has saved when its turn comes
     input: int = 0  # one layer's input
     waiting_gradients: int = 0  # those of all but two layers' inputs
     logits: int = 0
@@ -38,20 +40,25 @@ def dynamic_state(
     model: ModelSpec, tensors: Sequence[Tensors], workload: Training, context: int, packed: bool = False
 ) -> Dynamic:
     """All stacks of a model. Raises `ConfigError` for a layer without a formula."""
-    numerics = numerics_of(workload, traits_of(model), packed)
-    stacks = [stack_state(stack, model, numerics, tensors, workload, context) for stack in model.stacks if stack.layers]
-    tokens = token_count(workload, context)
-    decoder = model.decoder or (model.stacks[0] if model.stacks else None)
-    hidden = decoder.hidden_size if decoder else 0
-    logits = loss_bytes(workload, numerics, tokens, model.vocab_size or 0, hidden) // workload.tensor_parallel
+    stacks = [stack_state(stack, model, tensors, workload, context, packed) for stack in model.stacks if stack.layers]
     return Dynamic(
         checkpoints=sum(state.checkpoints for state in stacks),
         activations=sum(state.activations for state in stacks),
         layer=max((state.layer for state in stacks), default=0),
+        first=max((state.first for state in stacks), default=0),
         input=max((state.input for state in stacks), default=0),
         waiting_gradients=max((state.waiting_gradients for state in stacks), default=0),
-        logits=logits,
+        logits=logits_bytes(model, workload, context, packed),
     )
+
+
+def logits_bytes(model: ModelSpec, workload: Training, context: int, packed: bool) -> int:
+    """The loss of the stack that writes; a model without a vocabulary head scores nothing."""
+    written = model.decoder or (model.stacks[0] if model.stacks else None)
+    if written is None or not (scores_vocabulary(model) or workload.task != "causal-lm"):
+        return 0
+    numerics, tokens = numerics_of(workload, traits_of(model), packed), token_count(workload, context)
+    return loss_bytes(workload, numerics, tokens, model.vocab_size or 0, written.hidden_size) // workload.tensor_parallel
 
 
 def token_count(workload: Training, context: int) -> int:
@@ -60,28 +67,33 @@ def token_count(workload: Training, context: int) -> int:
 
 
 def stack_state(
-    stack: Stack, model: ModelSpec, numerics: Numerics, tensors: Sequence[Tensors], workload: Training, context: int
+    stack: Stack, model: ModelSpec, tensors: Sequence[Tensors], workload: Training, context: int, packed: bool
 ) -> Dynamic:
-    """One stack; a tower reads its own tokens, and draft layers are not trained."""
-    length = stack_tokens(stack, model, workload, context)
-    if not length or stack.role == "draft":
+    """One stack; a tower reads its own tokens, and a stack no gradient passes through keeps nothing."""
+    length, how = stack_tokens(stack, model, workload, context), passing(stack, tensors, workload)
+    if not length or how is Passing.NONE:
         return Dynamic()
-    count = token_count(workload, length)
-    seen = tokens_of(stack, tensors, model, workload, length)
-    extra = adapters_per_layer(tensors, stack, workload, numerics) if stack.role == "decoder" else 0
-    found = list(each_layer(stack, model, numerics, seen, extra))
-    edge = numerics.stream * stack.hidden_size // split(workload)
-    inputs = kept_inputs(stack.layers, workload) * edge * count
-    per_layer = [part(layer.saved, layer.norms, workload) for layer in found]
-    largest = max(part(layer.peak, layer.norms, workload) for layer in found)
-    again = largest + edge * (2 if workload.is_reentrant else 1)
+    whole = replace(stack, layers=with_attention(stack))
+    numerics = numerics_of(workload, traits_of(model), packed, trains=how is Passing.TRAINED)
+    extra = adapters_per_layer(tensors, whole, workload, numerics) if stack.role == "decoder" else 0
+    found = list(each_layer(whole, model, numerics, tokens_of(whole, tensors, model, workload, length), extra))
+    return summed(found, whole, numerics, workload, token_count(workload, length))
+
+
+def summed(found: list[LayerBytes], stack: Stack, numerics: Numerics, workload: Training, count: int) -> Dynamic:
+    """A stack's layers over `count` tokens."""
+    edge = numerics.stream * stack.hidden_size // (workload.tensor_parallel if workload.sequence_parallel else 1)
+    saved = [part(layer.saved, layer.norms, workload) for layer in found]
+    again = max(part(layer.peak, layer.norms, workload) for layer in found) + edge * (2 if workload.is_reentrant else 1)
     temporary = max(max(layer.ffn_temporary, layer.mixer_temporary) for layer in found) // workload.tensor_parallel
-    kept = selective_bytes(stack, numerics) // workload.tensor_parallel * count if workload.checkpointing == "selective" else 0
+    kept = selective_bytes(stack, numerics) // workload.tensor_parallel if workload.checkpointing == "selective" else sum(saved)
+    recomputes, plain = workload.recomputes, workload.checkpointing == "none"
     return Dynamic(
-        checkpoints=inputs if workload.recomputes else 0,
-        activations=0 if workload.recomputes else kept or sum(per_layer) * count,
-        layer=(temporary + edge if workload.checkpointing == "none" else again) * count,
-        input=edge * count if workload.recomputes else 0,
+        checkpoints=kept_inputs(stack.layers, workload) * edge * count if recomputes else 0,
+        activations=0 if recomputes else kept * count,
+        layer=(temporary + edge if plain else again) * count,
+        first=max(saved) * count if plain else 0,
+        input=edge * count if recomputes else 0,
         waiting_gradients=max(0, len(found) - 2) * edge * count,
     )
 
@@ -102,21 +114,19 @@ def part(num_bytes: int, norms: int, workload: Training) -> int:
     return whole + (num_bytes - whole) // workload.tensor_parallel
 
 
-def split(workload: Training) -> int:
-    return workload.tensor_parallel if workload.sequence_parallel else 1
-
-
 def kept_inputs(layers: Sequence[Layer], workload: Training) -> int:
     """Checkpoints on the device: one a layer, or two in flight where they are offloaded."""
     return min(len(layers), 2) if workload.checkpointing == "offloaded" else len(layers)
 
 
 def stack_tokens(stack: Stack, model: ModelSpec, workload: Training, context: int) -> int:
-    """Tokens of one sequence a stack reads."""
-    if stack.role == "encoder":
+    """Tokens of one sequence a stack reads; an encoder or tower without a decoder reads the sequence itself."""
+    if stack.role == "draft":
+        return 0
+    if stack.role == "encoder" and model.decoder:
         return encoder_tokens(model, workload)
     if stack.role in ("vision", "audio"):
-        return workload.image_tokens or 0
+        return workload.image_tokens or (0 if len(model.stacks) > 1 else context)
     return context
 
 
@@ -126,14 +136,15 @@ def encoder_tokens(model: ModelSpec, workload: Training) -> int:
 
 def tokens_of(stack: Stack, tensors: Sequence[Tensors], model: ModelSpec, workload: Training, length: int) -> Tokens:
     recurring = sum(any(isinstance(mixer, RecurrentState) for mixer in layer.mixers) for layer in stack.layers)
-    mixing = [tensor for tensor in tensors if tensor.role == "recurrent" and tensor.cols > 1] if recurring else []
+    mixing = [tensor for tensor in tensors if tensor.role == "recurrent" and tensor.is_linear] if recurring else []
+    repeats = workload.attention == "sdpa" or traits_of(model).repeats_keys
     return Tokens(
         context=length,
         encoder=encoder_tokens(model, workload),
+        images=workload.image_tokens or 0,
         attention=workload.attention,
         padded=bool(workload.padded),
-        repeats_keys=workload.transformers < REPEATS_KEYS_UNTIL
-        and (workload.attention == "sdpa" or traits_of(model).repeats_keys),
+        repeats_keys=repeats and workload.transformers < REPEATS_KEYS_UNTIL,
         recurrent_outputs=sum(tensor.count * tensor.rows for tensor in mixing) // max(1, recurring),
         recurrent_inputs=sum(tensor.count * tensor.cols for tensor in mixing) // max(1, recurring),
     )
@@ -142,7 +153,8 @@ def tokens_of(stack: Stack, tensors: Sequence[Tensors], model: ModelSpec, worklo
 def is_read(model: ModelSpec) -> bool:
     """Whether the architecture's modules were read or traced; others are built as Llama's are."""
     layers = model.decoder.layers if model.decoder else ()
-    return type_of(model) in TRAITS or all(extra_bytes(model, layer, 0, True) is not None for layer in dict.fromkeys(layers))
+    traced = all(extra_bytes(model, layer, 0, True) is not None for layer in dict.fromkeys(layers))
+    return bool(layers) and (type_of(model) in TRAITS or traced)
 
 
 def traits_of(model: ModelSpec) -> Traits:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hfmem.errors import ConfigError, HfmemError
-from hfmem.memory.estimate import Estimate, Note, Phase
+from hfmem.memory.estimate import Estimate, Item, Phase
 from hfmem.memory.subject import Model
 from hfmem.memory.training.dynamic import Dynamic, dynamic_state, is_read
 from hfmem.memory.training.items import Confidence, modelled, static_items, tail, unknown_item
 from hfmem.memory.training.levers import levers
-from hfmem.memory.training.matrices import tensors_of
+from hfmem.memory.training.matrices import Tensors, for_task, tensors_of
 from hfmem.memory.training.packed import packed_bytes
 from hfmem.memory.training.phases import moments
+from hfmem.memory.training.remarks import remarks
 from hfmem.memory.training.sharding import Sharded, shard
 from hfmem.memory.training.static import static_state
 from hfmem.memory.training.workload import Training
@@ -29,11 +30,14 @@ def estimate_training(model: Model, workload: Training) -> Estimate:
 
 def without_levers(model: Model, workload: Training) -> Estimate:
     spec, context = model.spec, context_of(model.spec, workload)
-    tensors, packed = tensors_of(spec, model.weights), packed_bytes(model, workload)
+    labels = None if workload.task == "causal-lm" else workload.num_labels
+    tensors, packed = for_task(tensors_of(spec, model.weights), labels), packed_bytes(model, workload)
+    if not tensors:
+        return replace(unreadable(model, workload, context), resolved=resolved(workload, context))
     share = shard(static_state(tensors, workload, packed), tensors, workload, spec.num_layers or 1, packed is not None)
-    dynamic, missing = attempt(model, workload, context, packed is not None)
-    found = tuple(phases(share, dynamic, missing, workload, Confidence.of(workload, is_read(spec))))
-    notes = tuple(remarks(model, packed, workload, missing))
+    dynamic, missing = attempt(model, tensors, workload, context, packed is not None)
+    found = tuple(phases(share, dynamic, missing, workload, Confidence.of(workload, is_read(spec)), packed is not None))
+    notes = tuple(remarks(model, tensors, packed, workload, missing))
     return Estimate(
         origin=model.origin,
         model=spec,
@@ -47,36 +51,44 @@ def without_levers(model: Model, workload: Training) -> Estimate:
     )
 
 
-def remarks(model: Model, packed: int | None, workload: Training, missing: HfmemError | None) -> Iterator[Note]:
-    """What a reader of the numbers should know."""
-    if missing:
-        yield Note(code=missing.code, message=missing.message, hint=missing.hint)
-    if model.weights is None:
-        message = "no tensor shapes were read: weights are counted from the configuration, as Llama is built"
-        yield Note(code="weights-from-config", message=message, hint="a directory or repository with safetensors files is exact")
-    elif packed is None and any(portion.reason == "packed weights" for portion in model.weights.portions):
-        yield Note(code="unpacked", message=f"the checkpoint is quantised; {workload.method} training takes its weights unpacked")
-
-
 def context_of(spec: ModelSpec, workload: Training) -> int:
     return workload.context or min(DEFAULT_CONTEXT, spec.max_position_embeddings or DEFAULT_CONTEXT)
 
 
-def attempt(model: Model, workload: Training, context: int, packed: bool) -> tuple[Dynamic | None, HfmemError | None]:
+def unreadable(model: Model, workload: Training, context: int) -> Estimate:
+    """No shapes and no geometry: nothing can be counted, and every reading is 0."""
+    what = "unknown: neither tensor shapes nor a geometry could be read"
+    missing = Item(name="weights", num_bytes=None, basis="derived", note=what)
+    found = (Phase(name="optimizer step", items=(missing, *tail((), workload))),)
+    return Estimate(
+        origin=model.origin,
+        model=model.spec,
+        weights=model.weights,
+        stored_bytes=model.checkpoint.stored_bytes,
+        workload=workload,
+        phases=found,
+        notes=model.notes,
+        totals=totals(found),
+    )
+
+
+def attempt(
+    model: Model, tensors: Sequence[Tensors], workload: Training, context: int, packed: bool
+) -> tuple[Dynamic | None, HfmemError | None]:
     """The activations, or why there is no formula for them."""
     if not any(stack.layers for stack in model.spec.stacks):
         return None, ConfigError("activations in training need layers, and none could be read", code="not-modelled")
     try:
-        return dynamic_state(model.spec, tensors_of(model.spec, model.weights), workload, context, packed), None
+        return dynamic_state(model.spec, tensors, workload, context, packed), None
     except ConfigError as error:
         return None, error
 
 
 def phases(
-    share: Sharded, dynamic: Dynamic | None, missing: HfmemError | None, workload: Training, sure: Confidence
+    share: Sharded, dynamic: Dynamic | None, missing: HfmemError | None, workload: Training, sure: Confidence, packed: bool
 ) -> Iterator[Phase]:
     """Every phase with what is always alive and its own items."""
-    held = tuple(static_items(share.static, workload))
+    held = tuple(static_items(share.static, workload, packed))
     if dynamic is None:
         step = modelled("gradients", share.static.gradients, sure)
         yield Phase(name="backward", items=(*held, unknown_item(missing), step, *tail((*held, step), workload)))

@@ -53,10 +53,10 @@ def unknown_item(missing: HfmemError | None) -> Item:
     return Item(name="activations", num_bytes=None, basis="modelled", note=f"unknown: {missing}")
 
 
-def static_items(static: Static, workload: Training) -> Iterator[Item]:
+def static_items(static: Static, workload: Training, packed: bool = False) -> Iterator[Item]:
     """What is alive in every phase."""
     where = f" on each of {workload.gpus}" if workload.gpus > 1 else ""
-    yield Item(name="weights", num_bytes=static.weights, basis="derived", note=f"{weights_note(workload)}{where}")
+    yield Item(name="weights", num_bytes=static.weights, basis="derived", note=f"{weights_note(workload, packed)}{where}")
     if workload.objective in REFERENCES and not workload.trains_adapters:
         yield Item(name="reference_model", num_bytes=static.weights, basis="derived", note=f"frozen, for {workload.objective}")
     if static.adapters:
@@ -68,7 +68,9 @@ def static_items(static: Static, workload: Training) -> Iterator[Item]:
         yield Item(name="optimizer", num_bytes=static.optimizer, basis="derived", note=f"{workload.optimizer} states{where}")
 
 
-def weights_note(workload: Training) -> str:
+def weights_note(workload: Training, packed: bool) -> str:
+    if packed:
+        return "quantised, as they are stored"
     if workload.method != "qlora":
         return workload.precision
     double = ", double quantisation" if workload.double_quantization and workload.quantization != "int8" else ""

@@ -53,6 +53,7 @@ OTHER = {
     "fused": LossPath(vocab_bytes=0, hidden_bytes=4),
 }
 # Classes that wrote a loss of their own, by loss and autocast, under which cross-entropy computes in float32.
+LOGIT_BYTES = {"bf16": 2, "fp16": 2, "mixed": 2, "fp32": 4}
 OWN_LOSS_UNTIL = (4, 52)
 OWN = {
     ("standard", False): LossPath(vocab_bytes=8, hidden_bytes=6),
@@ -86,8 +87,15 @@ def loss_bytes(workload: Training, numerics: Numerics, tokens: int, vocab_size: 
     if workload.logits_to_keep is not None:
         scored = min(tokens, workload.batch * SEQUENCES[workload.objective] * workload.logits_to_keep)
     entries = vocab_size if workload.task == "causal-lm" else workload.num_labels
-    kept = 2 if workload.keep_logits and path.vocab_bytes else 0
-    return round(scored * entries * (path.vocab_bytes + kept)) + tokens * hidden_bytes(path, numerics, hidden)
+    each = vocab_bytes(path, workload)
+    kept = LOGIT_BYTES[workload.precision] if workload.keep_logits and each else 0
+    return round(scored * entries * (each + kept)) + tokens * hidden_bytes(path, numerics, hidden)
+
+
+def vocab_bytes(path: LossPath, workload: Training) -> float:
+    """In float32 throughout, logits need no copy: they, their log-softmax or shifted copy, and a gradient, 4 bytes each."""
+    is_single = workload.precision == "fp32" and not workload.autocasts
+    return 12 if is_single and path.vocab_bytes and workload.loss in ("standard", "bf16") else path.vocab_bytes
 
 
 def hidden_bytes(path: LossPath, numerics: Numerics, hidden: int) -> int:

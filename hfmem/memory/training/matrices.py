@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +12,26 @@ from hfmem.model.kinds import Attention, CrossAttention, LatentAttention
 from hfmem.model.spec import Dense, Experts, Layer, ModelSpec, Stack
 from hfmem.tables.packing import MATRIX_ROLES
 
+LINEAR_ROLES = MATRIX_ROLES | {"vision", "audio"}
+ENCODER_HEAD = 64
+VOCABULARY_HEAD = re.compile(r"LM|ConditionalGeneration|PreTraining|Generation|Seq2Seq")
+NO_MODULE = re.compile(r"embed|pos|table|conv|A_log|norm|token|query$|latents$")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensors:
-    """`count` alike tensors: the module's name, rows and columns (1 column for a vector), and what they are for."""
+    """
+    `count` alike tensors: the module's name, rows and columns (1 column for a vector), and what they are for.
+
+    `is_linear`: it is the weight of a linear module, which adapters and 4-bit packing take.
+    """
 
     module: str
     rows: int
     cols: int
     count: int
     role: str
+    is_linear: bool = False
 
     @property
     def elements(self) -> int:
@@ -29,11 +40,6 @@ class Tensors:
     @property
     def total(self) -> int:
         return self.count * self.elements
-
-    @property
-    def is_linear(self) -> bool:
-        """Whether it is the weight of a linear module inside a layer, which adapters and 4-bit packing take."""
-        return self.role in MATRIX_ROLES and self.cols > 1
 
 
 def tensors_of(spec: ModelSpec, weights: Weights | None) -> tuple[Tensors, ...]:
@@ -49,7 +55,14 @@ def from_headers(weights: Weights) -> Iterator[Tensors]:
             shape = portion.group.shape
             cols = shape[-1] if len(shape) > 1 else 1
             rows = portion.group.tensor_elements // max(1, cols)
-            yield Tensors(module=module_of(portion.group.pattern), rows=rows, cols=cols, count=portion.count, role=portion.role)
+            name, role = module_of(portion.group.pattern), portion.role
+            linear = len(shape) == 2 and is_module(name, role)
+            yield Tensors(module=name, rows=rows, cols=cols, count=portion.count, role=role, is_linear=linear)
+
+
+def is_module(name: str, role: str) -> bool:
+    """Whether a matrix is a linear module: inside layers and towers all but those that are tables or states by their name."""
+    return role in LINEAR_ROLES and not NO_MODULE.search(name)
 
 
 def module_of(pattern: str) -> str:
@@ -70,9 +83,22 @@ def from_geometry(spec: ModelSpec) -> Iterator[Tensors]:
             yield Tensors(module="lm_head", rows=spec.vocab_size, cols=hidden, count=1, role="head")
 
 
+def with_attention(stack: Stack) -> tuple[Layer, ...]:
+    """
+    A stack that keeps no cache says nothing of its attention: taken to have as many keys as queries, in heads of 64.
+
+    Source: BERT, RoBERTa, ViT, CLIP, SigLIP, T5 and Whisper encoders, whose heads are 64 wide but for SigLIP's largest.
+    """
+    heads = max(1, stack.hidden_size // ENCODER_HEAD)
+    width = stack.hidden_size // heads
+    whole = Attention(num_heads=heads, num_kv_heads=heads, key_dim=width, value_dim=width)
+    keeps_cache = any(layer.mixers for layer in stack.layers)
+    return stack.layers if keeps_cache else tuple(replace(layer, mixers=(whole,)) for layer in stack.layers)
+
+
 def stack_tensors(stack: Stack) -> Iterator[Tensors]:
     """One stack's layers, alike ones once, with their two norms and the last one."""
-    for layer, alike in Counter(stack.layers).items():
+    for layer, alike in Counter(with_attention(stack)).items():
         yield from (replace(tensor, count=tensor.count * alike) for tensor in layer_tensors(layer, stack.hidden_size))
     yield Tensors(module="norm", rows=stack.hidden_size, cols=1, count=2 * len(stack.layers) + 1, role="norms")
 
@@ -86,7 +112,7 @@ def layer_tensors(layer: Layer, hidden: int) -> Iterator[Tensors]:
     if isinstance(layer.ffn, Dense):
         yield from block_tensors(layer.ffn.intermediate_size, hidden, 1, "mlp", gated=layer.ffn.gated)
     elif isinstance(layer.ffn, Experts):
-        yield Tensors(module="gate", rows=layer.ffn.num_experts, cols=hidden, count=1, role="mlp")
+        yield linear("gate", layer.ffn.num_experts, hidden, 1, "mlp")
         yield from block_tensors(layer.ffn.intermediate_size, hidden, layer.ffn.num_experts, "experts", gated=True)
         if layer.ffn.shared_intermediate_size:
             yield from block_tensors(layer.ffn.shared_intermediate_size, hidden, 1, "mlp", gated=True)
@@ -99,25 +125,45 @@ def attention_tensors(mixer: Attention | CrossAttention, hidden: int) -> Iterato
         ("v_proj", mixer.num_kv_heads * mixer.value_dim, hidden),
         ("o_proj", hidden, mixer.num_heads * mixer.value_dim),
     )
-    yield from (Tensors(module=name, rows=out, cols=into, count=1, role="attention") for name, out, into in rows)
+    yield from (linear(name, out, into, 1, "attention") for name, out, into in rows)
 
 
 def latent_tensors(mixer: LatentAttention, hidden: int) -> Iterator[Tensors]:
-    heads, latent = mixer.num_heads, mixer.latent_dim
+    heads, latent, queries = mixer.num_heads, mixer.latent_dim, mixer.query_latent_dim
+    if queries:
+        yield linear("q_a_proj", queries, hidden, 1, "attention")
     rows = (
-        ("q_proj", heads * (mixer.content_dim + mixer.rotary_dim), hidden),
+        ("q_b_proj" if queries else "q_proj", heads * (mixer.content_dim + mixer.rotary_dim), queries or hidden),
         ("kv_a_proj_with_mqa", latent + mixer.rotary_dim, hidden),
         ("kv_b_proj", heads * (mixer.content_dim + mixer.value_dim), latent),
         ("o_proj", hidden, heads * mixer.value_dim),
     )
-    yield from (Tensors(module=name, rows=out, cols=into, count=1, role="attention") for name, out, into in rows)
+    yield from (linear(name, out, into, 1, "attention") for name, out, into in rows)
 
 
 def block_tensors(width: int, hidden: int, count: int, role: str, *, gated: bool) -> Iterator[Tensors]:
     if gated:
-        yield Tensors(module="gate_proj", rows=width, cols=hidden, count=count, role=role)
-    yield Tensors(module="up_proj", rows=width, cols=hidden, count=count, role=role)
-    yield Tensors(module="down_proj", rows=hidden, cols=width, count=count, role=role)
+        yield linear("gate_proj", width, hidden, count, role)
+    yield linear("up_proj", width, hidden, count, role)
+    yield linear("down_proj", hidden, width, count, role)
+
+
+def linear(module: str, rows: int, cols: int, count: int, role: str) -> Tensors:
+    return Tensors(module=module, rows=rows, cols=cols, count=count, role=role, is_linear=True)
+
+
+def scores_vocabulary(spec: ModelSpec) -> bool:
+    """Whether an architecture has a head over the vocabulary, by its name; one that is not named writes tokens or has none."""
+    return bool(VOCABULARY_HEAD.search(spec.architecture)) if spec.architecture else spec.writes_tokens
+
+
+def for_task(tensors: Sequence[Tensors], num_labels: int | None) -> tuple[Tensors, ...]:
+    """A classifier's tensors: scores of its labels in the place of the head."""
+    if num_labels is None:
+        return tuple(tensors)
+    hidden = next((tensor.cols for tensor in tensors if tensor.role in ("embeddings", "head") and tensor.cols > 1), 0)
+    kept = [tensor for tensor in tensors if tensor.role != "head"]
+    return (*kept, Tensors(module="score", rows=num_labels, cols=hidden, count=1, role="head"))
 
 
 def elements(tensors: Sequence[Tensors]) -> int:

@@ -31,10 +31,11 @@ from hfmem.model.kinds import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What a layer reads: `context` tokens a sequence, `encoder` tokens beside them, and how attention is computed."""
+    """What a layer reads: `context` tokens a sequence, those of an encoder or of images, and how attention is computed."""
 
     context: int
     encoder: int = 0
+    images: int = 0
     attention: str = "sdpa"
     padded: bool = False
     repeats_keys: bool = False  # keys and values written out for every head before the kernel
@@ -87,8 +88,11 @@ def scores(num_heads: int, numerics: Numerics, tokens: Tokens, seen: int) -> int
 def cross_bytes(mixer: CrossAttention, numerics: Numerics, tokens: Tokens) -> int:
     """Queries and output of every token; keys and values of the encoder's, shared out over the tokens."""
     width = mixer.num_heads * (mixer.key_dim + mixer.value_dim)
-    written = mixer.num_kv_heads * (mixer.key_dim + mixer.value_dim) * tokens.encoder // max(1, tokens.context)
-    return numerics.compute * (width + written) + scores(mixer.num_heads, numerics, tokens, tokens.encoder)
+    seen = tokens.images if mixer.reads_images else tokens.encoder
+    if not seen:
+        return 0
+    written = mixer.num_kv_heads * (mixer.key_dim + mixer.value_dim) * seen // max(1, tokens.context)
+    return numerics.compute * (width + written) + scores(mixer.num_heads, numerics, tokens, seen)
 
 
 def latent_bytes(mixer: LatentAttention, numerics: Numerics, tokens: Tokens) -> int:

@@ -32,8 +32,10 @@ class Numerics:
     traits: Traits
 
 
-def numerics_of(workload: Training, traits: Traits, packed: bool = False) -> Numerics:
+def numerics_of(workload: Training, traits: Traits, packed: bool = False, trains: bool | None = None) -> Numerics:
     """
+    `trains` False: a stack whose weights are frozen though gradients pass through it.
+
     FSDP's mixed precision computes like 16-bit weights and casts every block's input to 16 bits; autocast over float32
     weights keeps a float32 stream. Under autocast a LayerNorm answers in float32, and 4-bit modules in the dtype they read.
     """
@@ -41,11 +43,12 @@ def numerics_of(workload: Training, traits: Traits, packed: bool = False) -> Num
     is_packed = packed or workload.method == "qlora"
     widened = is_packed and workload.autocasts and traits.norm == "layer"
     casts = autocasts_weights(workload)
+    prepared = workload.float32_residual and workload.trains_adapters and not workload.shards_weights
     return Numerics(
         compute=4 if single or widened else 2,
-        stream=4 if single or casts or widened or (workload.float32_residual and not workload.shards_weights) else 2,
+        stream=4 if single or casts or widened or prepared else 2,
         casts=casts,
-        trains=not workload.trains_adapters,
+        trains=not workload.trains_adapters if trains is None else trains,
         adapter=2 if workload.autocasts or workload.adapter_dtype == "bf16" else 4,
         packed=is_packed,
         groups_experts=workload.transformers >= GROUPS_EXPERTS,

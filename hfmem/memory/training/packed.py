@@ -15,11 +15,16 @@ def packed_bytes(model: Model, workload: Training) -> int | None:
         return None
     weights, quantization = model.weights, model.spec.quantization
     if weights is not None:
-        is_packed = any(portion.reason == "packed weights" for portion in weights.portions)
-        return weights.loaded_bytes if is_packed else None
+        return weights.loaded_bytes if is_packed(model) else None
     if quantization is None or not quantization.bits:
         return None
     tensors = tensors_of(model.spec, None)
     packed = elements([tensor for tensor in tensors if tensor.is_linear])
-    bits = quantization.bits + SCALE_AND_ZERO_BITS / (quantization.group_size or 128)
+    bits = quantization.bits + (SCALE_AND_ZERO_BITS / (quantization.group_size or 128) if quantization.bits < 8 else 0)
     return round(packed * bits / 8) + (elements(tensors) - packed) * 2
+
+
+def is_packed(model: Model) -> bool:
+    """Whether a checkpoint's weights are quantised, by its configuration or by how its tensors are stored."""
+    portions = model.weights.portions if model.weights else ()
+    return model.spec.quantization is not None or any(portion.reason == "packed weights" for portion in portions)

@@ -40,13 +40,15 @@ def moments(share: Sharded, dynamic: Dynamic, workload: Training) -> Iterator[Mo
     saved = {"checkpoints": dynamic.checkpoints, "activations": dynamic.activations}
     head = held or (0 if gathered.last else head_gradient(static))
     early = head if workload.loss in MAKES_HEAD_GRADIENT else held
-    yield Moment(name="forward+loss", items={**saved, "logits": dynamic.logits, "gradients": early, "gathered": gathered.loss})
+    copies = {"autocast_copies": static.autocast_copies}
+    loss = {"logits": dynamic.logits, "gradients": early, "gathered": gathered.loss}
+    yield Moment(name="forward+loss", items={**saved, **copies, **loss})
     last = {"activations": dynamic.activations + dynamic.layer, "gradients": head, "gathered": gathered.last}
-    yield Moment(name="backward (last layer)", items={**saved, **last})
-    first = {"activations": dynamic.layer, "gradients": static.gradients, "gathered": gathered.first}
+    yield Moment(name="backward (last layer)", items={**saved, **last, **({} if workload.recomputes else copies)})
+    first = {"activations": dynamic.first + dynamic.layer, "gradients": static.gradients, "gathered": gathered.first}
     left = dynamic.checkpoints + dynamic.waiting_gradients if leaks(workload) else dynamic.input
     yield Moment(name="backward (first layer)", items={"checkpoints": left, **first})
-    step = {"gradients": static.gradients, "optimizer_temporary": static.step_temporary}
+    step = {"gradients": static.gradients, "optimizer_temporary": static.step_temporary, "gathered": gathered.step}
     yield Moment(name="optimizer step", items=step)
 
 

@@ -1,7 +1,7 @@
 """
 What data parallelism keeps on each of N devices, and what is whole there for a while.
 
-    ddp            everything, and buckets that hold the gradients again
+    ddp            everything, and buckets that hold the gradients again, from the first backward pass on
     zero1          optimizer states / N
     zero2, shard-grad-op    optimizer states and gradients / N; ZeRO-2 has reduce buckets of 5·10⁸ elements
     zero3, fsdp, fsdp1      weights, states and gradients / N; whole: the root group (embeddings, head) and blocks in 16 bits;
@@ -20,13 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hfmem.memory.training.adapters import base_bytes
+from hfmem.memory.training.adapters import base_bytes, linear_modules
 from hfmem.memory.training.matrices import Tensors, elements
 from hfmem.memory.training.static import Static, largest
 from hfmem.memory.training.workload import Training
 
 BUCKET_ELEMENTS = 500_000_000  # DeepSpeed's reduce_bucket_size
-BYTE_FIELDS = ("weights", "adapters", "master_weights", "optimizer", "gradients", "step_temporary")
+BYTE_FIELDS = ("weights", "scales", "adapters", "master_weights", "optimizer", "gradients", "step_temporary", "autocast_copies")
 SHARDED = {
     "none": (),
     "ddp": (),
@@ -49,6 +49,7 @@ class Gathered:
     loss: int = 0
     last: int = 0
     first: int = 0
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +64,11 @@ def shard(static: Static, tensors: Sequence[Tensors], workload: Training, num_la
     """One device's share of the static state."""
     split = offloaded(divided(static, workload.tensor_parallel, BYTE_FIELDS), workload)
     count = workload.replicas
-    if count == 1:
+    if count == 1 and workload.offload != "parameters":
         return Sharded(static=split)
     whole = divided(split, count, SHARDED[workload.shard])
-    if "weights" in SHARDED[workload.shard]:
-        whole = replace(whole, weights=whole.weights + static.scales - share(static.scales, count))
+    if "weights" in SHARDED[workload.shard] and workload.offload != "parameters":
+        whole = replace(whole, weights=whole.weights + split.scales - share(split.scales, count))
     return Sharded(static=whole, gathered=gathered(split, tensors, workload, num_layers, packed))
 
 
@@ -87,33 +88,45 @@ def offloaded(static: Static, workload: Training) -> Static:
 def gathered(static: Static, tensors: Sequence[Tensors], workload: Training, num_layers: int, packed: bool) -> Gathered:
     """What is whole on one device beside its share."""
     if workload.shard == "ddp":
-        return Gathered(last=static.gradients, first=static.gradients)
+        return Gathered(loss=static.gradients, last=static.gradients, first=static.gradients, step=static.gradients)
     if "weights" not in SHARDED[workload.shard]:
-        bucket = min(BUCKET_ELEMENTS, static.trained_elements) * 2 if workload.shard == "zero2" else 0
+        bucket = bucket_bytes(static, workload) if workload.shard == "zero2" else 0
         return Gathered(last=bucket, first=bucket)
     root, block = group_bytes(tensors, workload, num_layers, packed)
     if workload.shard in KEEPS_GATHERED:
         root, block = root + block * num_layers, 0
     if workload.shard == "zero3":
-        root += 2 * BUCKET_ELEMENTS
+        root += bucket_bytes(static, workload)
     blocks, trains = block * BLOCKS.get(workload.shard, 2), not workload.trains_adapters
-    last = head_bytes(tensors) + 2 * largest([tensor for tensor in tensors if tensor.is_linear]) if trains else 0
+    last = first_gradients(tensors, workload) if trains else 0
     return Gathered(loss=root, last=root + blocks + last, first=root + blocks + (block if trains else 0))
 
 
 def group_bytes(tensors: Sequence[Tensors], workload: Training, num_layers: int, packed: bool) -> tuple[int, int]:
     """Bytes of the root group and of one block as they are computed with."""
-    each = 4 if workload.precision == "fp32" else base_bytes(workload)
+    each = computed_bytes(workload)
     inner = [tensor for tensor in tensors if tensor.role not in ("embeddings", "head")]
-    small = elements([tensor for tensor in inner if tensor.is_linear]) if packed or workload.method == "qlora" else 0
+    small = elements(linear_modules(inner, workload)) if packed or workload.method == "qlora" else 0
     block = (elements(inner) - small) * each + small // (1 if workload.quantization == "int8" and not packed else 2)
     root = (elements(tensors) - elements(inner)) * each
     return share(root, workload.tensor_parallel), share(block, max(1, num_layers) * workload.tensor_parallel)
 
 
-def head_bytes(tensors: Sequence[Tensors]) -> int:
-    """The head's gradient in 16 bits before it is shared out."""
-    return 2 * sum(tensor.total for tensor in tensors if tensor.role == "head")
+def first_gradients(tensors: Sequence[Tensors], workload: Training) -> int:
+    """The head's gradient and that of one matrix, as they are computed, before they are shared out."""
+    head = sum(tensor.total for tensor in tensors if tensor.role == "head")
+    matrix = largest([tensor for tensor in tensors if tensor.is_linear])
+    return share(computed_bytes(workload) * (head + matrix), workload.tensor_parallel)
+
+
+def computed_bytes(workload: Training) -> int:
+    """An element of gathered weights and of their gradients."""
+    return 4 if workload.precision == "fp32" else base_bytes(workload)
+
+
+def bucket_bytes(static: Static, workload: Training) -> int:
+    """DeepSpeed's reduce bucket, in 16 bits."""
+    return 2 * min(BUCKET_ELEMENTS, share(static.trained_elements, workload.tensor_parallel))
 
 
 def share(num_bytes: int, count: int) -> int:

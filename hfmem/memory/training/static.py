@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hfmem.memory.training.adapters import BYTES, Trained, base_bytes, trained_groups
+from hfmem.memory.training.adapters import BYTES, Trained, base_bytes, linear_modules, trained_groups
 from hfmem.memory.training.matrices import Tensors, elements
+from hfmem.memory.training.numerics import autocasts_weights
 from hfmem.memory.training.workload import Training
 from hfmem.tables.optimizers import OPTIMIZERS, Optimizer
 
@@ -27,6 +28,7 @@ class Static:
     optimizer: int = 0
     gradients: int = 0
     step_temporary: int = 0
+    autocast_copies: int = 0  # 16-bit copies autocast makes of float32 matrices, kept until their backward pass
     trained: tuple[Trained, ...] = ()
 
     @property
@@ -50,8 +52,14 @@ def static_state(tensors: Sequence[Tensors], workload: Training, packed_bytes: i
         optimizer=sum(state_bytes(row, group.tensors, state_width(group, workload)) for group in trained) * row.on_device,
         gradients=gradients,
         step_temporary=sum(step_bytes(row, group, workload) for group in trained),
+        autocast_copies=2 * sum(elements(applied(group.tensors)) for group in trained) if autocasts_weights(workload) else 0,
         trained=trained,
     )
+
+
+def applied(tensors: Sequence[Tensors]) -> list[Tensors]:
+    """Matrices that linear modules multiply with, the head among them."""
+    return [tensor for tensor in tensors if tensor.is_linear or tensor.role == "head"]
 
 
 def state_width(group: Trained, workload: Training) -> int:
@@ -75,7 +83,7 @@ def weight_bytes(tensors: Sequence[Tensors], workload: Training) -> int:
 
 
 def packed_elements(tensors: Sequence[Tensors], workload: Training) -> int:
-    return elements([tensor for tensor in tensors if tensor.is_linear]) if workload.method == "qlora" else 0
+    return elements(linear_modules(tensors, workload)) if workload.method == "qlora" else 0
 
 
 def scale_bits(workload: Training) -> float:

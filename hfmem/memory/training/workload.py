@@ -102,6 +102,26 @@ class Training:
         if self.gradient_dtype is not None:
             check_choice("gradient_dtype", self.gradient_dtype, ("bf16", "fp16", "fp32"))
         self.check_devices()
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Options that contradict each other."""
+        found = next((message for holds, message in self.contradictions() if holds), None)
+        if found:
+            raise UsageError(found, code="bad-workload", hint="leave one of the two out")
+
+    def contradictions(self) -> tuple[tuple[bool, str], ...]:
+        gathers = self.shard in (*SHARDS_WEIGHTS, "shard-grad-op", "no-reshard")
+        frees = self.frees_gradients and self.grad_accum > 1
+        return (
+            (self.task != "causal-lm" and self.objective != "sft", f"--task {self.task} has no --objective {self.objective}"),
+            (frees, "gradients that are freed in the backward pass leave nothing for --grad-accum to add to"),
+            (
+                self.offload == "parameters" and not gathers,
+                f"--offload parameters does not go with --shard {self.shard}",
+            ),
+            (self.trains_adapters and bool(self.freeze), f"--method {self.method} freezes all but adapters, without --freeze"),
+        )
 
     def check_devices(self) -> None:
         """The devices have to be a whole number of model-parallel groups, and to share something."""
