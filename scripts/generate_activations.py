@@ -54,6 +54,7 @@ CHANGES: tuple[tuple[tuple[str, ...], float], ...] = (
 )  # fmt: skip
 SHRINK = (((*HIDDEN, *BLOCK), 1 / 8), (HEADS, 1 / 4))
 LAYERS, VOCABULARY, SECONDS = 6, 512, 15
+LARGEST_REST = 512  # bytes a token of no width: more is a width that is not known
 Row = tuple[dict[str, int], float, float]  # widths of a layer, bytes a token beyond the formula, and all it saves
 
 
@@ -141,7 +142,7 @@ def solve(rows: list[Row]) -> dict[str, int] | None:
         abs(sum(found.get(name, 0) * each for name, each in whole.items()) - rest) <= allowed(total)
         for found, rest, total in rows
     ]
-    return whole if all(fits) else None
+    return whole if all(fits) and abs(whole.get("one", 0)) <= LARGEST_REST else None
 
 
 def allowed(total: float) -> float:

@@ -7,15 +7,11 @@ attention saves. A storage counts from the operator that makes it until it is fr
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
-
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode

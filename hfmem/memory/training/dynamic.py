@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from hfmem.memory.training.activations import LayerBytes, layer_bytes
 from hfmem.memory.training.adapted import adapters_per_layer
 from hfmem.memory.training.extras import extra_bytes, type_of
-from hfmem.memory.training.loss import SEQUENCES, loss_bytes
+from hfmem.memory.training.loss import SEQUENCES, loss_bytes, loss_path, vocab_bytes
 from hfmem.memory.training.matrices import Tensors, scores_vocabulary, with_attention
 from hfmem.memory.training.mixing import Tokens
 from hfmem.memory.training.numerics import Numerics, numerics_of
@@ -34,6 +34,7 @@ class Dynamic:
     input: int = 0  # one layer's input
     waiting_gradients: int = 0  # those of all but two layers' inputs
     logits: int = 0
+    formulas: Mapping[str, str] = field(default_factory=dict)  # item → how the largest stack's bytes come about
 
 
 def dynamic_state(
@@ -49,7 +50,19 @@ def dynamic_state(
         input=max((state.input for state in stacks), default=0),
         waiting_gradients=max((state.waiting_gradients for state in stacks), default=0),
         logits=logits_bytes(model, workload, context, packed),
+        formulas={**largest_formulas(stacks), "logits": logits_formula(model, workload, context)},
     )
+
+
+def largest_formulas(stacks: Sequence[Dynamic]) -> Mapping[str, str]:
+    return max(stacks, key=lambda state: state.checkpoints + state.activations).formulas if stacks else {}
+
+
+def logits_formula(model: ModelSpec, workload: Training, context: int) -> str:
+    path = loss_path(workload, traits_of(model))
+    each = vocab_bytes(path, workload)
+    entries = model.vocab_size or 0 if workload.task == "causal-lm" else workload.num_labels
+    return f"{token_count(workload, context):,} tokens × ({entries:,} entries × {each:g} B + hidden states), {workload.loss} loss"
 
 
 def logits_bytes(model: ModelSpec, workload: Training, context: int, packed: bool) -> int:
@@ -95,7 +108,19 @@ def summed(found: list[LayerBytes], stack: Stack, numerics: Numerics, workload: 
         first=max(saved) * count if plain else 0,
         input=edge * count if recomputes else 0,
         waiting_gradients=max(0, len(found) - 2) * edge * count,
+        formulas=stack_formulas(max(found, key=lambda layer: layer.saved), stack, edge, count, recomputes),
     )
+
+
+def stack_formulas(layer: LayerBytes, stack: Stack, edge: int, count: int, recomputes: bool) -> Mapping[str, str]:
+    """The sums with their numbers, for the largest layer."""
+    parts = {"norms": layer.norms, "mixer": layer.mixer, "block": layer.ffn, "adapters and the type's own": layer.adapters}
+    what = "one layer, with its parts' gradients" if recomputes else f"{len(stack.layers)} layers, the largest"
+    saved = " + ".join(f"{name} {size:,}" for name, size in parts.items() if size)
+    return {
+        "checkpoints": f"inputs of {len(stack.layers)} layers, one in the first's backward pass; {edge:,} B × {count:,} tokens",
+        "activations": f"{what}: {saved} B a token; {count:,} tokens",
+    }
 
 
 def each_layer(stack: Stack, model: ModelSpec, numerics: Numerics, tokens: Tokens, adapters: int) -> Iterator[LayerBytes]:

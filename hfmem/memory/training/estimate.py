@@ -94,7 +94,9 @@ def phases(
         yield Phase(name="backward", items=(*held, unknown_item(missing), step, *tail((*held, step), workload)))
         return
     for moment in moments(share, dynamic, workload):
-        items = (*held, *(modelled(name, size, sure) for name, size in moment.items.items() if size))
+        named = {**dynamic.formulas, "gradients": f"{share.static.trained_elements:,} trained elements"}
+        own = (modelled(name, size, sure, named.get(name, "")) for name, size in moment.items.items() if size)
+        items = (*held, *own)
         yield Phase(name=moment.name, items=(*items, *tail(items, workload)))
 
 

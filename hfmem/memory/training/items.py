@@ -41,12 +41,12 @@ class Confidence:
         return cls(spread=5)
 
 
-def modelled(name: str, num_bytes: int, sure: Confidence) -> Item:
+def modelled(name: str, num_bytes: int, sure: Confidence, formula: str = "") -> Item:
     """An item of a phase: exact, or with a range where it is a model."""
     if name not in MODELLED:
-        return Item(name=name, num_bytes=num_bytes, basis="derived")
+        return Item(name=name, num_bytes=num_bytes, basis="derived", formula=formula)
     low, high = num_bytes * (100 - sure.spread) // 100, num_bytes * (100 + sure.spread) // 100
-    return Item(name=name, num_bytes=num_bytes, basis="modelled", low_bytes=low, high_bytes=high, note=sure.note)
+    return Item(name=name, num_bytes=num_bytes, basis="modelled", formula=formula, low_bytes=low, high_bytes=high, note=sure.note)
 
 
 def unknown_item(missing: HfmemError | None) -> Item:
