@@ -327,3 +327,20 @@ def test_an_encoder_has_attention_though_it_keeps_no_cache() -> None:
 def test_only_heads_over_the_vocabulary_score_it() -> None:
     assert dynamic(BERT).logits > 12 * 30522 * 1024
     assert dynamic({**BERT, "architectures": ["BertModel"]}).logits == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    method=st.sampled_from(["full", "lora", "qlora"]),
+    kernels=st.sampled_from(["eager", "liger", "unsloth", "compile"]),
+    attention=st.sampled_from(["flash", "sdpa", "eager"]),
+    precision=st.sampled_from(["bf16", "fp32", "mixed"]),
+    batch=st.integers(1, 8),
+    context=st.integers(1, 1024),
+)
+def test_more_checkpointing_never_raises_the_forward_peak(batch: int, context: int, **options: str) -> None:
+    kept = [
+        train(SMALL, batch=batch, context=context, checkpointing=how, **options).phases[0].total_bytes
+        for how in ("none", "selective", "full", "offloaded")
+    ]
+    assert kept == sorted(kept, reverse=True)
