@@ -122,7 +122,8 @@ def measured(config: dict[str, Any], change: tuple[str, ...], factor: float, tra
 
 def rows_of(spec: ModelSpec, slopes: list[float], trains: bool) -> Iterator[tuple[str, Row]]:
     traits = TRAITS.get(spec.read_as or spec.text_type or spec.model_type, LLAMA)
-    numerics = numerics_of(Training(method="full" if trains else "lora"), traits)
+    looped = Training(method="full" if trains else "lora", transformers=(4, 57))  # as traced: a loop over experts
+    numerics = numerics_of(looped, traits)
     hidden = spec.hidden_size or 0
     for layer, slope in zip(spec.decoder.layers[SETTLED:] if spec.decoder else (), slopes, strict=True):
         formula = layer_bytes(layer, hidden, numerics, Tokens(context=1, attention="flash")).saved

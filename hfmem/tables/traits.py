@@ -21,6 +21,7 @@ class Traits:
     hidden_dropouts: int = 0  # masks of one byte an element
     repeats_keys: bool = False  # wrote keys and values out for every head before flash attention too, until transformers 4.48
     own_loss: bool = False  # computed its loss without a float32 copy until transformers 4.52
+    float32_routing: bool = False  # experts' outputs are multiplied by weights in float32
     transposed: bool = False  # matrices are stored as input × output
     scales_embeddings: bool = False  # the embeddings stay beside their scaled copy
 
@@ -43,5 +44,6 @@ TRAITS: dict[str, Traits] = {
     "gpt_bigcode": Traits(norm="layer", hidden_dropouts=2, own_loss=True),
     "phi": Traits(norm="layer", norms_per_layer=1, activation_tensors=5, hidden_dropouts=2),
     "starcoder2": _LAYER_NORM,
+    **dict.fromkeys(("deepseek_v3", "glm4_moe"), Traits(float32_routing=True)),
     **dict.fromkeys(("granite", "granitemoe"), Traits(scales_embeddings=True)),
 }

@@ -9,7 +9,8 @@ and o are heads × width, f the block's width:
     attention  `memory/training/mixing.py`
     block      gate, activation, up, product 4·e·f, frozen 3·e·f; kernels recompute the activation: e·f less; ungated e·f a tensor
                the activation keeps
-    experts    a token's k experts as a block of k·f, and its copies of the token: 3·e·k·h, frozen 2·e·k·h; 4·E; shared as a block
+    experts    a token's k experts as a block of k·f, and its copies of the token: 3·e·k·h, frozen 2·e·k·h, one less where a
+               kernel runs all experts; 4·E; shared as a block
 
 The backward pass of a block holds three gradients of its width at once, after the trained product was freed; a loop over experts
 those of one expert, taken to see its even share of the tokens.
@@ -63,7 +64,7 @@ def layer_bytes(layer: Layer, hidden: int, numerics: Numerics, tokens: Tokens, a
         adapters=adapters,
         shared=numerics.stream * hidden if keeps_stream(numerics) else 0,
         mixer_temporary=sum(mixer_temporary(mixer, numerics, tokens) for mixer in layer.mixers),
-        ffn_temporary=ffn_temporary(layer.ffn, numerics),
+        ffn_temporary=ffn_temporary(layer.ffn, hidden, numerics),
     )
 
 
@@ -94,7 +95,7 @@ def ffn_bytes(ffn: Dense | Experts | None, hidden: int, numerics: Numerics) -> i
     if isinstance(ffn, Dense):
         return block_bytes(ffn.intermediate_size, ffn.gated, numerics)
     routed = block_bytes(ffn.experts_per_token * ffn.intermediate_size, True, numerics)
-    copies = ffn.experts_per_token * hidden * numerics.compute * (3 if numerics.trains else 2)
+    copies = ffn.experts_per_token * hidden * numerics.compute * (2 + numerics.trains - numerics.groups_experts)
     shared = block_bytes(ffn.shared_intermediate_size, True, numerics) if ffn.shared_intermediate_size else 0
     return routed + copies + 4 * ffn.num_experts + shared
 
@@ -106,18 +107,29 @@ def block_bytes(width: int, gated: bool, numerics: Numerics) -> int:
     return each * (3 + numerics.trains - numerics.kernels.recomputes_activation)
 
 
-def ffn_temporary(ffn: Dense | Experts | None, numerics: Numerics) -> int:
+def ffn_temporary(ffn: Dense | Experts | None, hidden: int, numerics: Numerics) -> int:
     """Gradients of the product, of gate and of up at once; a trained product is freed before."""
     if ffn is None:
         return 0
-    width = ffn.intermediate_size if isinstance(ffn, Dense) else routed_width(ffn, numerics)
+    if isinstance(ffn, Experts) and numerics.groups_experts:
+        return grouped_temporary(ffn, hidden, numerics)
+    width = ffn.intermediate_size if isinstance(ffn, Dense) else even_share(ffn)
     gated = not isinstance(ffn, Dense) or ffn.gated
     if numerics.kernels.backward_in_place and gated:
         return numerics.compute * width
     return numerics.compute * width * ((3 if gated else 2) - numerics.trains)
 
 
-def routed_width(ffn: Experts, numerics: Numerics) -> int:
-    """Elements a token of the experts that are at work together: a token's own, or one expert's share."""
-    together = ffn.experts_per_token * ffn.intermediate_size
-    return together if numerics.groups_experts else together // ffn.num_experts
+def even_share(ffn: Experts) -> int:
+    """Elements a token of the one expert a loop is at."""
+    return ffn.experts_per_token * ffn.intermediate_size // ffn.num_experts
+
+
+def grouped_temporary(ffn: Experts, hidden: int, numerics: Numerics) -> int:
+    """
+    All experts at once: first three gradients of the outputs a token's weights multiply, float32 where those weights are;
+    then, with one copy of the outputs freed, the block's gradients.
+    """
+    outputs, block = ffn.experts_per_token * hidden, ffn.experts_per_token * ffn.intermediate_size
+    weighted = 3 * (4 if numerics.traits.float32_routing else numerics.compute) * outputs + numerics.compute * block
+    return max(weighted, numerics.compute * ((3 - numerics.trains) * block - outputs))
