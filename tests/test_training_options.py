@@ -1,5 +1,6 @@
 """Options of a training run: what each changes, by how much, and what it must not change."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from test_training import MISTRAL, SMALL, model, train
 from typer.testing import CliRunner
 
+from hfmem import api
 from hfmem.cli import app
 from hfmem.errors import ExitCode, UsageError
 from hfmem.memory.training.adapters import trained_groups
@@ -344,3 +346,10 @@ def test_more_checkpointing_never_raises_the_forward_peak(batch: int, context: i
         for how in ("none", "selective", "full", "offloaded")
     ]
     assert kept == sorted(kept, reverse=True)
+
+
+def test_an_adapter_trains_on_with_its_base() -> None:
+    base = model(SMALL)
+    adapter = replace(model({"model_type": "adapter"}), base=base)
+    workload = Training(method="lora", context=16)
+    assert api.estimate(adapter, workload).phases == api.estimate(base, workload).phases

@@ -23,9 +23,14 @@ from hfmem.model.spec import ModelSpec
 
 
 def estimate_training(model: Model, workload: Training) -> Estimate:
-    """The memory of one optimizer step on one device; a part without a formula is a named unknown."""
-    found = without_levers(model, workload)
-    return replace(found, levers=tuple(levers(model, found, without_levers))) if found.complete else found
+    """
+    The memory of one optimizer step on one device; a part without a formula is a named unknown.
+
+    An adapter trains on with its base: the base model is what is sized.
+    """
+    subject = replace(model.base, notes=(*model.notes, *model.base.notes)) if model.base else model
+    found = without_levers(subject, workload)
+    return replace(found, levers=tuple(levers(subject, found, without_levers))) if found.complete else found
 
 
 def without_levers(model: Model, workload: Training) -> Estimate:
