@@ -10,7 +10,7 @@ from hfmem.checkpoint.read import read_checkpoint
 from hfmem.checkpoint.tensors import Checkpoint
 from hfmem.errors import BrokenCheckpoint, CannotTell, ConfigError, HfmemError, NotFound
 from hfmem.memory.estimate import Estimate, Note
-from hfmem.memory.subject import Model, describe, estimate_inference
+from hfmem.memory.subject import Model, describe
 from hfmem.memory.workload import Inference
 from hfmem.model.read import read_model
 from hfmem.model.spec import ModelSpec, Unknown
@@ -49,6 +49,8 @@ def estimate(model: Model | str | Path, workload: Inference | Training | None = 
     """The memory a workload takes; a reference is loaded first."""
     subject = model if isinstance(model, Model) else load(model)
     if workload is None or isinstance(workload, Inference):
+        from hfmem.memory.serving import estimate_inference
+
         return estimate_inference(subject, workload or Inference())
     from hfmem.memory.training.estimate import estimate_training
 

@@ -10,15 +10,11 @@ from hfmem.memory.activations import forward_bytes, logits_bytes, ranged
 from hfmem.memory.caches import cache_items, prefill_extra
 from hfmem.memory.estimate import Item, Note, Phase
 from hfmem.memory.weights import FLOATS, Weights, bytes_as
-from hfmem.memory.workload import DEFAULT_CONTEXT, KV_BITS, Inference, named_dtype
+from hfmem.memory.workload import DEFAULT_CONTEXT, KV_BITS, RUNTIME_BYTES, RUNTIME_HIGH, RUNTIME_LOW, Inference, named_dtype
 from hfmem.model.kinds import CacheDtypes, Usage
 from hfmem.model.spec import ModelSpec
 from hfmem.tables.packing import WHAT_IF
-from hfmem.units import MIB
 
-# What a process holds on the device before a tensor exists. Source: vLLM start-up logs on H100 with one GPU, 79.19 GiB of
-# memory of which 78.68 GiB were free, plus the 8 to 32 MiB cuBLAS keeps as workspace.
-RUNTIME_BYTES, RUNTIME_LOW, RUNTIME_HIGH = 530 * MIB, 300 * MIB, 800 * MIB
 ENCODER_DEFAULT_TOKENS = 512
 
 

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hfmem.checkpoint.tensors import Checkpoint
-from hfmem.memory.estimate import Estimate, Item, Note, Phase
-from hfmem.memory.inference import Setting, phases, setting_notes, settle
+from hfmem.memory.estimate import Note
 from hfmem.memory.weights import Weights, weigh
-from hfmem.memory.workload import Inference
 from hfmem.model.agreement import disagreements
 from hfmem.model.spec import ModelSpec
 from hfmem.sources.base import Origin
@@ -42,53 +40,3 @@ def spec_notes(spec: ModelSpec) -> Iterator[Note]:
         yield Note(code="custom-code", message="config.json names custom code (auto_map); it was not run")
     for unknown in spec.unknowns:
         yield Note(code=unknown.code, message=f"{unknown.part} is unknown: {unknown.message}", hint=unknown.hint)
-
-
-def estimate_inference(model: Model, workload: Inference) -> Estimate:
-    """The memory serving takes: three phases, the peak the largest."""
-    subject = model.base or model
-    setting = settle(subject.spec, subject.weights, workload)
-    found = phases(subject.spec, subject.checkpoint, subject.weights, setting)
-    if model.checkpoint.format == "adapter":
-        found = tuple(with_adapter(phase, model) for phase in found)
-    return Estimate(
-        origin=model.origin,
-        model=subject.spec,
-        weights=model.weights if model.base is None else subject.weights,
-        stored_bytes=total_stored(model),
-        workload=workload,
-        phases=found,
-        notes=(*model.notes, *setting_notes(subject.spec, subject.weights, setting)),
-        resolved=resolved(workload, setting),
-    )
-
-
-def with_adapter(phase: Phase, model: Model) -> Phase:
-    """The adapter's weights beside its base's; without a base, the base is the named unknown."""
-    size = model.checkpoint.stored_bytes
-    adapter = Item(name="adapters", num_bytes=size, basis="measured", note="adapter weights, not merged")
-    if model.base is not None:
-        return Phase(name=phase.name, items=(phase.items[0], adapter, *phase.items[1:]))
-    missing = f"unknown: the base model {model.checkpoint.adapter_base or 'it was trained on'} was not read"
-    base = Item(name="weights", num_bytes=None, basis="measured", note=missing)
-    return Phase(name=phase.name, items=(base, adapter, *phase.items[1:]))
-
-
-def total_stored(model: Model) -> int | None:
-    sizes = [part.checkpoint.stored_bytes for part in (model, model.base) if part is not None]
-    return sum(size for size in sizes if size is not None) if any(size is not None for size in sizes) else None
-
-
-def resolved(workload: Inference, setting: Setting) -> dict[str, object]:
-    """Every option with the value it was given or took."""
-    return {
-        "mode": "inference",
-        "engine": workload.engine,
-        "context": setting.context,
-        "batch": setting.batch,
-        "weights_dtype": setting.weights_dtype or "stored",
-        "kv_dtype_bits": setting.kv_bits,
-        "kv_dtype_reason": setting.kv_reason,
-        "model_dtype": setting.model_dtype,
-        "encoder_tokens": setting.encoder_tokens,
-    }

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from hfmem.errors import UsageError
 from hfmem.tables.packing import SPELLINGS, WHAT_IF
+from hfmem.units import MIB
 
+# What a process holds on the device before a tensor exists. Source: vLLM start-up logs on H100 with one GPU, 79.19 GiB of
+# memory of which 78.68 GiB were free, plus the 8 to 32 MiB cuBLAS keeps as workspace.
+RUNTIME_BYTES, RUNTIME_LOW, RUNTIME_HIGH = 530 * MIB, 300 * MIB, 800 * MIB
 DEFAULT_CONTEXT = 8192
 MAX_TOKENS = 2**40
 KV_BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "float8": 8, "int8": 8, "int4": 4}

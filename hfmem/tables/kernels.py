@@ -8,11 +8,10 @@ which gives 0.70 of eager for Llama-2-7B where torchtitan and torchtune runs mea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kernels:
+class Kernels(NamedTuple):
     """Eager code copies a norm's input to float32 and keeps the activation's output; kernels recompute both."""
 
     norm_keeps_input: bool = False

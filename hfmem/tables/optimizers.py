@@ -8,11 +8,10 @@ names as in transformers' OptimizerNames where it has one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Optimizer:
+class Optimizer(NamedTuple):
     """
     `copies`: states of the parameter's own dtype and shape; `state_bits`: bits an element where states are quantised.
 
@@ -43,7 +42,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adamw_torch_8bit": Optimizer(copies=2, state_bits=2 * BLOCK_BITS),
     "adamw_torch_4bit": Optimizer(copies=2, state_bits=8 + 2 * 32 / 128),
     "paged_adamw": Optimizer(copies=2, on_device=False),
-    "paged_adamw_8bit": replace(_ADAMW_8BIT, on_device=False),
+    "paged_adamw_8bit": _ADAMW_8BIT._replace(on_device=False),
     "sgd": Optimizer(),
     "sgd_momentum": Optimizer(copies=1),
     "adagrad": Optimizer(copies=1, temporary="all"),
@@ -51,11 +50,11 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adafactor": Optimizer(factored=True, temporary="tensor"),
     "lion": Optimizer(copies=1),
     "lion_8bit": _LION_8BIT,
-    "paged_lion_8bit": replace(_LION_8BIT, on_device=False),
+    "paged_lion_8bit": _LION_8BIT._replace(on_device=False),
     "adam_mini": Optimizer(copies=1),
     "muon": Optimizer(orthogonal=True, temporary="tensor"),
     "galore_adamw": _GALORE,
-    "galore_adamw_layerwise": replace(_GALORE, frees_gradients=True),
+    "galore_adamw_layerwise": _GALORE._replace(frees_gradients=True),
     "lomo": Optimizer(frees_gradients=True),
     "adalomo": Optimizer(factored=True, temporary="tensor", frees_gradients=True),
 }

@@ -6,11 +6,10 @@ Read off the modules of transformers 5.23; a type without a row is built as Llam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
+class Traits(NamedTuple):
     """What an eager layer saves for its backward pass depends on these."""
 
     norm: str = "rms"  # "rms", "gemma" (weight applied in float32) or "layer"

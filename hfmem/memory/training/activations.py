@@ -19,15 +19,14 @@ Leaves out kernels' own workspaces and the rotary table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hfmem.memory.training.mixing import Tokens, mixer_bytes, mixer_temporary
 from hfmem.memory.training.numerics import Numerics
 from hfmem.model.spec import Dense, Experts, Layer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerBytes:
+class LayerBytes(NamedTuple):
     """
     Bytes a token. `norms`, `mixer`, `ffn`, `adapters` are saved; the temporaries exist while that part's gradients are made.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from hfmem.errors import UsageError
 from hfmem.memory.training.matrices import Tensors, elements
@@ -16,8 +17,7 @@ HEADS = ("lm_head", "embed_out", "output_layer", "output")
 ROUTERS = ("gate", "router")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
+class Trained(NamedTuple):
     """Tensors with gradients that share a dtype; `num_bytes` is that of an element."""
 
     tensors: tuple[Tensors, ...]

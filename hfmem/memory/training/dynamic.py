@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from hfmem.memory.training.activations import LayerBytes, layer_bytes
-from hfmem.memory.training.adapted import adapters_per_layer
 from hfmem.memory.training.extras import extra_bytes, type_of
 from hfmem.memory.training.loss import SEQUENCES, loss_bytes, loss_path, vocab_bytes
 from hfmem.memory.training.matrices import Tensors, scores_vocabulary, with_attention
 from hfmem.memory.training.mixing import Tokens
 from hfmem.memory.training.numerics import Numerics, numerics_of
-from hfmem.memory.training.passing import Passing, passing
-from hfmem.memory.training.selective import selective_bytes
+from hfmem.memory.training.passing import NONE, TRAINED, passing
 from hfmem.memory.training.workload import Training
 from hfmem.model.kinds import RecurrentState
 from hfmem.model.spec import Layer, ModelSpec, Stack
@@ -23,8 +23,7 @@ DEFAULT_ENCODER_TOKENS = 512
 REPEATS_KEYS_UNTIL = (4, 48)  # transformers before it wrote keys and values out for every head in its sdpa path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dynamic:
+class Dynamic(NamedTuple):
     """Bytes of one micro-batch on one device."""
 
     checkpoints: int = 0  # inputs of the layers, kept until their backward pass
@@ -34,7 +33,7 @@ class Dynamic:
     input: int = 0  # one layer's input
     waiting_gradients: int = 0  # those of all but two layers' inputs
     logits: int = 0
-    formulas: Mapping[str, str] = field(default_factory=dict)  # item → how the largest stack's bytes come about
+    formulas: Mapping[str, str] = MappingProxyType({})  # item → how the largest stack's bytes come about
 
 
 def dynamic_state(
@@ -84,13 +83,19 @@ def stack_state(
 ) -> Dynamic:
     """One stack; a tower reads its own tokens, and a stack no gradient passes through keeps nothing."""
     length, how = stack_tokens(stack, model, workload, context), passing(stack, tensors, workload)
-    if not length or how is Passing.NONE:
+    if not length or how == NONE:
         return Dynamic()
     whole = replace(stack, layers=with_attention(stack))
-    numerics = numerics_of(workload, traits_of(model), packed, trains=how is Passing.TRAINED)
-    extra = adapters_per_layer(tensors, whole, workload, numerics) if stack.role == "decoder" else 0
+    numerics = numerics_of(workload, traits_of(model), packed, trains=how == TRAINED)
+    extra = adapted(tensors, whole, workload, numerics) if workload.trains_adapters and stack.role == "decoder" else 0
     found = list(each_layer(whole, model, numerics, tokens_of(whole, tensors, model, workload, length), extra))
     return summed(found, whole, numerics, workload, token_count(workload, length))
+
+
+def adapted(tensors: Sequence[Tensors], stack: Stack, workload: Training, numerics: Numerics) -> int:
+    from hfmem.memory.training.adapted import adapters_per_layer  # full training has none
+
+    return adapters_per_layer(tensors, stack, workload, numerics)
 
 
 def summed(found: list[LayerBytes], stack: Stack, numerics: Numerics, workload: Training, count: int) -> Dynamic:
@@ -99,7 +104,7 @@ def summed(found: list[LayerBytes], stack: Stack, numerics: Numerics, workload: 
     saved = [part(layer.saved, layer.norms, workload) for layer in found]
     again = max(part(layer.peak, layer.norms, workload) for layer in found) + edge * (2 if workload.is_reentrant else 1)
     temporary = max(max(layer.ffn_temporary, layer.mixer_temporary) for layer in found) // workload.tensor_parallel
-    kept = selective_bytes(stack, numerics) // workload.tensor_parallel if workload.checkpointing == "selective" else sum(saved)
+    kept = selective(stack, numerics, workload) if workload.checkpointing == "selective" else sum(saved)
     recomputes, plain = workload.recomputes, workload.checkpointing == "none"
     return Dynamic(
         checkpoints=kept_inputs(stack.layers, workload) * edge * count if recomputes else 0,
@@ -121,6 +126,12 @@ def stack_formulas(layer: LayerBytes, stack: Stack, edge: int, count: int, recom
         "checkpoints": f"inputs of {len(stack.layers)} layers, one in the first's backward pass; {edge:,} B × {count:,} tokens",
         "activations": f"{what}: {saved} B a token; {count:,} tokens",
     }
+
+
+def selective(stack: Stack, numerics: Numerics, workload: Training) -> int:
+    from hfmem.memory.training.selective import selective_bytes  # few runs ask for it
+
+    return selective_bytes(stack, numerics) // workload.tensor_parallel
 
 
 def each_layer(stack: Stack, model: ModelSpec, numerics: Numerics, tokens: Tokens, adapters: int) -> Iterator[LayerBytes]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hfmem.errors import HfmemError
 from hfmem.memory.estimate import Item
-from hfmem.memory.inference import RUNTIME_BYTES, RUNTIME_HIGH, RUNTIME_LOW
 from hfmem.memory.training.loss import REFERENCES
 from hfmem.memory.training.static import Static
 from hfmem.memory.training.workload import Training
+from hfmem.memory.workload import RUNTIME_BYTES, RUNTIME_HIGH, RUNTIME_LOW
 from hfmem.units import GIB, MIB
 
 WORKSPACE_BYTES = 17 * MIB  # two cuBLAS workspaces of 8.125 MiB, inside the allocator
@@ -22,8 +22,7 @@ NCCL_BYTES, NCCL_LOW, NCCL_HIGH = GIB, GIB // 2, 3 * GIB
 MODELLED = ("checkpoints", "activations", "logits", "gathered")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confidence:
+class Confidence(NamedTuple):
     """Percent around modelled items, and why they are wide."""
 
     spread: int

@@ -20,7 +20,7 @@ Source: modeling_llama.py and loss_utils.py of the versions; the slopes of measu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hfmem.memory.training.activations import norm_bytes
 from hfmem.memory.training.numerics import Numerics
@@ -28,8 +28,7 @@ from hfmem.memory.training.workload import Training
 from hfmem.tables.traits import Traits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossPath:
+class LossPath(NamedTuple):
     """Bytes a token: per vocabulary entry, and per element of the hidden size beyond what the last norm saved."""
 
     vocab_bytes: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +13,8 @@ from hfmem.tables.packing import MATRIX_ROLES
 
 LINEAR_ROLES = MATRIX_ROLES | {"vision", "audio"}
 ENCODER_HEAD = 64
-VOCABULARY_HEAD = re.compile(r"LM|ConditionalGeneration|PreTraining|Generation|Seq2Seq")
-NO_MODULE = re.compile(r"embed|pos|table|conv|A_log|norm|token|query$|latents$")
+VOCABULARY_HEADS = ("LM", "Generation", "PreTraining", "Seq2Seq")
+NO_MODULE = ("embed", "pos", "table", "conv", "A_log", "norm", "token", "latents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ def from_headers(weights: Weights) -> Iterator[Tensors]:
 
 def is_module(name: str, role: str) -> bool:
     """Whether a matrix is a linear module: inside layers and towers all but those that are tables or states by their name."""
-    return role in LINEAR_ROLES and not NO_MODULE.search(name)
+    return role in LINEAR_ROLES and not any(word in name for word in NO_MODULE)
 
 
 def module_of(pattern: str) -> str:
@@ -154,7 +153,7 @@ def linear(module: str, rows: int, cols: int, count: int, role: str) -> Tensors:
 
 def scores_vocabulary(spec: ModelSpec) -> bool:
     """Whether an architecture has a head over the vocabulary, by its name; one that is not named writes tokens or has none."""
-    return bool(VOCABULARY_HEAD.search(spec.architecture)) if spec.architecture else spec.writes_tokens
+    return any(word in spec.architecture for word in VOCABULARY_HEADS) if spec.architecture else spec.writes_tokens
 
 
 def for_task(tensors: Sequence[Tensors], num_labels: int | None) -> tuple[Tensors, ...]:

@@ -13,8 +13,7 @@ Sources: modeling_*.py of transformers 5.23 and flash-attn's saved tensors; the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hfmem.errors import ConfigError
 from hfmem.memory.training.numerics import Numerics
@@ -29,8 +28,7 @@ from hfmem.model.kinds import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class Tokens(NamedTuple):
     """What a layer reads: `context` tokens a sequence, those of an encoder or of images, and how attention is computed."""
 
     context: int

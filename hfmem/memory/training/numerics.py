@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hfmem.memory.training.workload import Training
 from hfmem.tables.kernels import KERNELS, Kernels
@@ -11,8 +11,7 @@ from hfmem.tables.traits import Traits
 GROUPS_EXPERTS = (5, 0)  # the version since which one kernel runs all experts, and no loop over them
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Numerics:
+class Numerics(NamedTuple):
     """
     `compute`: bytes of what matrices read and write; `stream`: of the residual stream between layers.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 
 from hfmem.memory.training.adapters import words
 from hfmem.memory.training.matrices import Tensors
@@ -12,15 +11,10 @@ from hfmem.model.spec import Stack
 from hfmem.tables.packing import MATRIX_ROLES
 
 TOWERS = ("vision", "audio")
+TRAINED, FROZEN, NONE = "trained", "frozen", "none"
 
 
-class Passing(Enum):
-    TRAINED = "trained"
-    FROZEN = "frozen"
-    NONE = "none"
-
-
-def passing(stack: Stack, tensors: Sequence[Tensors], workload: Training) -> Passing:
+def passing(stack: Stack, tensors: Sequence[Tensors], workload: Training) -> str:
     """
     Adapters sit in the text stacks, so that towers below them see no gradient.
 
@@ -29,10 +23,10 @@ def passing(stack: Stack, tensors: Sequence[Tensors], workload: Training) -> Pas
     """
     frozen = words(workload.freeze)
     if stack.role in TOWERS:
-        return Passing.NONE if workload.trains_adapters or stack.role in frozen else Passing.TRAINED
+        return NONE if workload.trains_adapters or stack.role in frozen else TRAINED
     if workload.trains_adapters:
-        return Passing.FROZEN
+        return FROZEN
     roles = {tensor.role for tensor in tensors if tensor.role in MATRIX_ROLES}
     if not roles or not roles <= frozen:
-        return Passing.TRAINED
-    return Passing.NONE if "embeddings" in frozen and "norms" in frozen else Passing.FROZEN
+        return TRAINED
+    return NONE if "embeddings" in frozen and "norms" in frozen else FROZEN

@@ -15,7 +15,7 @@ on them (`_register_post_backward_reshard_only_hook`), and measured slopes are t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hfmem.memory.training.dynamic import Dynamic
 from hfmem.memory.training.sharding import Sharded
@@ -25,8 +25,7 @@ from hfmem.memory.training.workload import Training
 MAKES_HEAD_GRADIENT = ("chunked", "fused")  # losses whose gradients are made while other chunks still wait
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(NamedTuple):
     """A phase's name and what is alive in it beside the static state: item → bytes."""
 
     name: str

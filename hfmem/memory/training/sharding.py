@@ -17,8 +17,7 @@ Sources: torch/distributed/fsdp, deepspeed/runtime/zero; the blocks and the root
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hfmem.memory.training.adapters import base_bytes, linear_modules
 from hfmem.memory.training.matrices import Tensors, elements
@@ -42,8 +41,7 @@ KEEPS_GATHERED = ("shard-grad-op", "no-reshard")
 BLOCKS = {"fsdp1": 1}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(NamedTuple):
     """What a device holds beyond its share, by moment."""
 
     loss: int = 0
@@ -52,8 +50,7 @@ class Gathered:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sharded:
+class Sharded(NamedTuple):
     """One device's share, and what it holds unsharded for a while."""
 
     static: Static
@@ -68,21 +65,21 @@ def shard(static: Static, tensors: Sequence[Tensors], workload: Training, num_la
         return Sharded(static=split)
     whole = divided(split, count, SHARDED[workload.shard])
     if "weights" in SHARDED[workload.shard] and workload.offload != "parameters":
-        whole = replace(whole, weights=whole.weights + split.scales - share(split.scales, count))
+        whole = whole._replace(weights=whole.weights + split.scales - share(split.scales, count))
     return Sharded(static=whole, gathered=gathered(split, tensors, workload, num_layers, packed))
 
 
 def divided(static: Static, count: int, names: Sequence[str]) -> Static:
     changed: dict[str, Any] = {name: share(getattr(static, name), count) for name in names}
-    return replace(static, **changed)
+    return static._replace(**changed)
 
 
 def offloaded(static: Static, workload: Training) -> Static:
     """States on the CPU, and with `parameters` everything else that is not computed with at the moment."""
     if workload.offload == "none":
         return static
-    left = replace(static, optimizer=0, master_weights=0, step_temporary=0)
-    return left if workload.offload == "optimizer" else replace(left, weights=0, adapters=0, gradients=0)
+    left = static._replace(optimizer=0, master_weights=0, step_temporary=0)
+    return left if workload.offload == "optimizer" else left._replace(weights=0, adapters=0, gradients=0)
 
 
 def gathered(static: Static, tensors: Sequence[Tensors], workload: Training, num_layers: int, packed: bool) -> Gathered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hfmem.memory.training.adapters import BYTES, Trained, base_bytes, linear_modules, trained_groups
 from hfmem.memory.training.matrices import Tensors, elements
@@ -17,8 +17,7 @@ PACKED_BITS = {"nf4": 4, "fp4": 4, "int8": 8}
 SCALE_BITS, DOUBLE_SCALE_BITS = 32 / 64, 8 / 64 + 32 / (64 * 256)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Static:
+class Static(NamedTuple):
     """Bytes of one copy of the model before it is shared out."""
 
     weights: int

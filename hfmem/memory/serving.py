@@ -1,0 +1,58 @@
+"""The answer for serving: phases of items, and a base model with its adapter."""
+
+from __future__ import annotations
+
+from hfmem.memory.estimate import Estimate, Item, Phase
+from hfmem.memory.inference import Setting, phases, setting_notes, settle
+from hfmem.memory.subject import Model
+from hfmem.memory.workload import Inference
+
+
+def estimate_inference(model: Model, workload: Inference) -> Estimate:
+    """The memory serving takes: three phases, the peak the largest."""
+    subject = model.base or model
+    setting = settle(subject.spec, subject.weights, workload)
+    found = phases(subject.spec, subject.checkpoint, subject.weights, setting)
+    if model.checkpoint.format == "adapter":
+        found = tuple(with_adapter(phase, model) for phase in found)
+    return Estimate(
+        origin=model.origin,
+        model=subject.spec,
+        weights=model.weights if model.base is None else subject.weights,
+        stored_bytes=total_stored(model),
+        workload=workload,
+        phases=found,
+        notes=(*model.notes, *setting_notes(subject.spec, subject.weights, setting)),
+        resolved=resolved(workload, setting),
+    )
+
+
+def with_adapter(phase: Phase, model: Model) -> Phase:
+    """The adapter's weights beside its base's; without a base, the base is the named unknown."""
+    size = model.checkpoint.stored_bytes
+    adapter = Item(name="adapters", num_bytes=size, basis="measured", note="adapter weights, not merged")
+    if model.base is not None:
+        return Phase(name=phase.name, items=(phase.items[0], adapter, *phase.items[1:]))
+    missing = f"unknown: the base model {model.checkpoint.adapter_base or 'it was trained on'} was not read"
+    base = Item(name="weights", num_bytes=None, basis="measured", note=missing)
+    return Phase(name=phase.name, items=(base, adapter, *phase.items[1:]))
+
+
+def total_stored(model: Model) -> int | None:
+    sizes = [part.checkpoint.stored_bytes for part in (model, model.base) if part is not None]
+    return sum(size for size in sizes if size is not None) if any(size is not None for size in sizes) else None
+
+
+def resolved(workload: Inference, setting: Setting) -> dict[str, object]:
+    """Every option with the value it was given or took."""
+    return {
+        "mode": "inference",
+        "engine": workload.engine,
+        "context": setting.context,
+        "batch": setting.batch,
+        "weights_dtype": setting.weights_dtype or "stored",
+        "kv_dtype_bits": setting.kv_bits,
+        "kv_dtype_reason": setting.kv_reason,
+        "model_dtype": setting.model_dtype,
+        "encoder_tokens": setting.encoder_tokens,
+    }
