@@ -25,7 +25,7 @@ CONFIGS: dict[str, Any] = {
     for row in json.loads(gzip.decompress((ROOT / "fixtures" / "caches.json.gz").read_bytes()))
     if row["variant"] == "default"
 }
-TYPES = ("llama", "mixtral", "gemma3_text", "glm4", "starcoder2", "deepseek_v3", "qwen3_moe", "olmo2")
+TYPES = ("llama", "mixtral", "gemma3_text", "glm4", "starcoder2", "deepseek_v3", "qwen3_moe", "olmo2", "qwen3", "ernie")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -50,7 +50,8 @@ PLAIN_FFN = frozenset(
         "persimmon fuyu bert roberta xlm-roberta camembert electra distilbert albert bart mbart marian pegasus "
         "blenderbot whisper t5 mt5 biogpt xglm m2m_100 nllb-moe openai-gpt xlm flaubert ctrl imagegpt nemotron "
         "nemotron_h rwkv moss cpmant musicgen_decoder speech_to_text trocr arcee vit clip_vision_model "
-        "siglip_vision_model jais2"
+        "siglip_vision_model jais2 "
+        "bert-generation blenderbot-small data2vec-text ernie nanochat plbart roberta-prelayernorm roc_bert xlm-roberta-xl xmod"
     ).split()
 )
 

@@ -20,6 +20,7 @@ class Traits(NamedTuple):
     hidden_dropouts: int = 0  # masks of one byte an element
     repeats_keys: bool = False  # wrote keys and values out for every head before flash attention too, until transformers 4.48
     own_loss: bool = False  # computed its loss without a float32 copy until transformers 4.52
+    attention_dropout: bool = False  # eager attention drops probabilities: a mask and a dropped copy
     float32_routing: bool = False  # experts' outputs are multiplied by weights in float32
     transposed: bool = False  # matrices are stored as input × output
     scales_embeddings: bool = False  # the embeddings stay beside their scaled copy
@@ -38,10 +39,27 @@ TRAITS: dict[str, Traits] = {
     "opt": Traits(norm="layer", activation_tensors=1, hidden_dropouts=2),
     **dict.fromkeys(
         ("gpt2", "gpt-sw3"),
-        Traits(norm="layer", activation_tensors=5, fused_projections=True, hidden_dropouts=2, transposed=True),
+        Traits(
+            norm="layer", activation_tensors=5, fused_projections=True, hidden_dropouts=2, attention_dropout=True, transposed=True
+        ),
     ),
     "gpt_bigcode": Traits(norm="layer", hidden_dropouts=2, own_loss=True),
     "phi": Traits(norm="layer", norms_per_layer=1, activation_tensors=5, hidden_dropouts=2),
+    **dict.fromkeys(
+        (
+            "bert",
+            "roberta",
+            "camembert",
+            "electra",
+            "xlm-roberta",
+            "xlm-roberta-xl",
+            "ernie",
+            "data2vec-text",
+            "roc_bert",
+            "xmod",
+        ),
+        Traits(norm="layer", hidden_dropouts=2, attention_dropout=True),
+    ),
     "starcoder2": _LAYER_NORM,
     **dict.fromkeys(("deepseek_v3", "glm4_moe"), Traits(float32_routing=True)),
     **dict.fromkeys(("granite", "granitemoe"), Traits(scales_embeddings=True)),

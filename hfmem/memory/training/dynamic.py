@@ -140,7 +140,9 @@ def each_layer(stack: Stack, model: ModelSpec, numerics: Numerics, tokens: Token
     for layer in stack.layers:
         if layer not in known:
             extra = extra_bytes(model, layer, stack.hidden_size, numerics.trains) if stack.role == "decoder" else 0
-            known[layer] = layer_bytes(layer, stack.hidden_size, numerics, tokens, adapters + (extra or 0))
+            known[layer] = layer_bytes(
+                layer, stack.hidden_size, numerics, tokens, adapters + (extra or 0) * numerics.compute // 2
+            )
         yield known[layer]
 
 

@@ -2,7 +2,8 @@
 What a layer's mixer keeps for its backward pass, in bytes a token; n heads, e bytes an element, S tokens of a sequence.
 
     attention  queries, keys, values and output e·(q + k + v + o), log-sum-exp 4n
-    eager      keys and values written out for every head, probabilities in float32 and in 16 bits: 6·n·S (float32: 4·n·S)
+    eager      keys and values written out for every head, probabilities in float32 and in 16 bits: 6·n·S (float32: 4·n·S), and
+               where they are dropped a mask and a copy: (1 + e)·n·S
     sdpa with a mask    keys and values written out, and a bias of e·S
     latent     the heads' queries, keys and output, the projection values are a view of, and the latents with their norms
     recurrent  a linear module's output twice (before and after its convolution or activation), its input once
@@ -79,7 +80,8 @@ def expands(tokens: Tokens) -> bool:
 def scores(num_heads: int, numerics: Numerics, tokens: Tokens, seen: int) -> int:
     """What a query keeps of the `seen` keys."""
     if tokens.attention == "eager":
-        return num_heads * seen * (6 if numerics.compute == 2 else 4)
+        dropped = 1 + numerics.compute if numerics.traits.attention_dropout else 0
+        return num_heads * seen * ((6 if numerics.compute == 2 else 4) + dropped)
     return 4 * num_heads + (numerics.compute * seen if tokens.attention == "sdpa" and tokens.padded else 0)
 
 
