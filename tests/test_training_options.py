@@ -353,3 +353,11 @@ def test_an_adapter_trains_on_with_its_base() -> None:
     adapter = replace(model({"model_type": "adapter"}), base=base)
     workload = Training(method="lora", context=16)
     assert api.estimate(adapter, workload).phases == api.estimate(base, workload).phases
+
+
+def test_the_answer_says_what_every_option_was() -> None:
+    found = train(SMALL, context=16, precision="mixed", transformers=(4, 48)).resolved
+    assert {name: found[name] for name in ("autocast", "reentrant", "master_weights", "transformers", "context")} == {
+        "autocast": True, "reentrant": True, "master_weights": False, "transformers": "4.48", "context": 16,
+    }  # fmt: skip
+    assert set(found) >= set(Training.__slots__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from hfmem.errors import ConfigError, HfmemError
 from hfmem.memory.estimate import Estimate, Item, Phase
@@ -124,9 +124,7 @@ def totals(found: tuple[Phase, ...]) -> dict[str, int]:
 
 def resolved(workload: Training, context: int) -> dict[str, object]:
     """Every option with the value it was given or took."""
-    names = "batch method precision optimizer checkpointing attention kernels loss shard gpus grad_accum".split()
-    options: dict[str, object] = {"mode": "training", "context": context}
-    options.update({name: getattr(workload, name) for name in names})
-    if workload.trains_adapters:
-        options.update(lora_rank=workload.lora_rank, lora_targets=workload.lora_targets)
-    return options | {name: value for name, value in workload.changed_options().items() if name not in options}
+    taken = {"autocast": workload.autocasts, "master_weights": workload.keeps_master, "reentrant": workload.is_reentrant}
+    options = {field.name: getattr(workload, field.name) for field in fields(workload)}
+    version = ".".join(str(number) for number in workload.transformers)
+    return {"mode": "training", **options, **taken, "context": context, "transformers": version}
