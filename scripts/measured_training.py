@@ -20,7 +20,7 @@ from measured_rows import METHODS, ROOT, measured_bytes, model_of, read_rows, wo
 
 from hfmem.errors import HfmemError
 from hfmem.memory.estimate import Estimate
-from hfmem.memory.training.estimate import without_levers
+from hfmem.memory.training.estimate import estimate_training
 
 ALLOCATED = ("max_memory_allocated", "peak active")
 
@@ -61,7 +61,7 @@ def estimated(row: dict[str, Any]) -> tuple[str, Estimate | None]:
     if model is None:
         return "are of a model whose geometry is not in fixtures/training_models.json", None
     try:
-        return "", without_levers(model, workload(row))
+        return "", estimate_training(model, workload(row))
     except HfmemError as error:
         return f"are refused ({error.code})", None
 

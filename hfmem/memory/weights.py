@@ -62,6 +62,11 @@ class Weights:
     portions: tuple[Portion, ...] = ()
 
     @property
+    def is_packed(self) -> bool:
+        """Whether tensors hold several elements in one, so that their shapes are not those of the matrices."""
+        return any(portion.reason == "packed weights" for portion in self.portions)
+
+    @property
     def main_float(self) -> str | None:
         """The floating-point dtype most bytes are stored in."""
         found = {dtype: size for dtype, size in self.by_dtype.items() if dtype in FLOATS}

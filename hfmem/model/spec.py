@@ -15,6 +15,11 @@ class Dense:
     intermediate_size: int
     gated: bool = True
 
+    @property
+    def active_size(self) -> int:
+        """Width a token passes through."""
+        return self.intermediate_size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experts:
@@ -24,6 +29,11 @@ class Experts:
     experts_per_token: int
     intermediate_size: int
     shared_intermediate_size: int = 0
+
+    @property
+    def active_size(self) -> int:
+        """Width a token passes through: that of its own experts together."""
+        return self.experts_per_token * self.intermediate_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

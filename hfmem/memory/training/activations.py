@@ -93,7 +93,7 @@ def ffn_bytes(ffn: Dense | Experts | None, hidden: int, numerics: Numerics) -> i
         return 0
     if isinstance(ffn, Dense):
         return block_bytes(ffn.intermediate_size, ffn.gated, numerics)
-    routed = block_bytes(ffn.experts_per_token * ffn.intermediate_size, True, numerics)
+    routed = block_bytes(ffn.active_size, True, numerics)
     copies = ffn.experts_per_token * hidden * numerics.compute * (2 + numerics.trains - numerics.groups_experts)
     shared = block_bytes(ffn.shared_intermediate_size, True, numerics) if ffn.shared_intermediate_size else 0
     return routed + copies + 4 * ffn.num_experts + shared
@@ -121,7 +121,7 @@ def ffn_temporary(ffn: Dense | Experts | None, hidden: int, numerics: Numerics) 
 
 def even_share(ffn: Experts) -> int:
     """Elements a token of the one expert a loop is at."""
-    return ffn.experts_per_token * ffn.intermediate_size // ffn.num_experts
+    return ffn.active_size // ffn.num_experts
 
 
 def grouped_temporary(ffn: Experts, hidden: int, numerics: Numerics) -> int:
@@ -129,6 +129,6 @@ def grouped_temporary(ffn: Experts, hidden: int, numerics: Numerics) -> int:
     All experts at once: first three gradients of the outputs a token's weights multiply, float32 where those weights are;
     then, with one copy of the outputs freed, the block's gradients.
     """
-    outputs, block = ffn.experts_per_token * hidden, ffn.experts_per_token * ffn.intermediate_size
+    outputs, block = ffn.experts_per_token * hidden, ffn.active_size
     weighted = 3 * (4 if numerics.traits.float32_routing else numerics.compute) * outputs + numerics.compute * block
     return max(weighted, numerics.compute * ((3 - numerics.trains) * block - outputs))

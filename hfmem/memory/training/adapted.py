@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfmem.memory.training.adapters import targeted
-from hfmem.memory.training.matrices import Tensors
+from hfmem.memory.training.matrices import TOWERS, Tensors
 from hfmem.memory.training.numerics import Numerics
 from hfmem.memory.training.workload import Training
 from hfmem.model.spec import Experts, Layer, Stack
@@ -22,10 +22,8 @@ from hfmem.model.spec import Experts, Layer, Stack
 
 def adapters_per_layer(tensors: Sequence[Tensors], stack: Stack, workload: Training, numerics: Numerics) -> int:
     """Bytes a token of one layer, the mean over the stack."""
-    if not workload.trains_adapters:
-        return 0
     routed, layers = routed_share(stack.layers), max(1, len(stack.layers))
-    chosen = [tensor for tensor in targeted(tensors, workload) if tensor.role not in ("vision", "audio")]
+    chosen = [tensor for tensor in targeted(tensors, workload) if tensor.role not in TOWERS]
     met = [(tensor, tensor.count * (routed if tensor.role == "experts" else 1)) for tensor in chosen]
     own = round(sum(count * module_bytes(tensor, workload, numerics) for tensor, count in met) / layers)
     return own + (shared_inputs(chosen, stack.hidden_size, numerics) if fuses(numerics) else 0)

@@ -12,7 +12,6 @@ from hfmem.memory.training.workload import Training
 from hfmem.tables.aliases import FUSED_MODULES
 
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "mixed": 4}
-FUSES_EXPERTS = (5, 0)  # the transformers version whose classes hold experts and routers as parameters, no linear modules
 HEADS = ("lm_head", "embed_out", "output_layer", "output")
 ROUTERS = ("gate", "router")
 
@@ -43,7 +42,7 @@ def adapter_bytes(workload: Training) -> int:
 
 
 def base_bytes(workload: Training) -> int:
-    """An element of what the base model keeps unpacked."""
+    """An element of what the base model keeps unpacked, and of weights and gradients as they are computed with."""
     return 4 if workload.precision == "fp32" else 2
 
 
@@ -110,7 +109,7 @@ def targeted(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
 
 def linear_modules(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
     """What the version of transformers that trains builds as linear modules."""
-    fused = workload.transformers >= FUSES_EXPERTS
+    fused = workload.fuses_experts
     return [t for t in tensors if t.is_linear and not (fused and (t.role == "experts" or t.module in ROUTERS))]
 
 

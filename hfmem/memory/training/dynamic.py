@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hfmem.memory.training.activations import LayerBytes, layer_bytes
 from hfmem.memory.training.extras import extra_bytes, type_of
 from hfmem.memory.training.loss import SEQUENCES, loss_bytes, loss_path, vocab_bytes
-from hfmem.memory.training.matrices import Tensors, scores_vocabulary, with_attention
+from hfmem.memory.training.matrices import TOWERS, Tensors, scores_vocabulary, with_attention
 from hfmem.memory.training.mixing import Tokens
 from hfmem.memory.training.numerics import Numerics, numerics_of
 from hfmem.memory.training.passing import NONE, TRAINED, passing
@@ -163,7 +163,7 @@ def stack_tokens(stack: Stack, model: ModelSpec, workload: Training, context: in
         return 0
     if stack.role == "encoder" and model.decoder:
         return encoder_tokens(model, workload)
-    if stack.role in ("vision", "audio"):
+    if stack.role in TOWERS:
         return workload.image_tokens or (0 if len(model.stacks) > 1 else context)
     return context
 

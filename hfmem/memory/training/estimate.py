@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 
 from hfmem.errors import ConfigError, HfmemError
-from hfmem.memory.estimate import Estimate, Item, Phase
+from hfmem.memory.estimate import Estimate, Item, Note, Phase
 from hfmem.memory.subject import Model
 from hfmem.memory.training.dynamic import Dynamic, dynamic_state, is_read
 from hfmem.memory.training.items import Confidence, modelled, static_items, tail, unknown_item
@@ -29,23 +30,30 @@ def estimate_training(model: Model, workload: Training) -> Estimate:
     An adapter trains on with its base: the base model is what is sized.
     """
     subject = replace(model.base, notes=(*model.notes, *model.base.notes)) if model.base else model
-    found = without_levers(subject, workload)
-    return replace(found, levers=tuple(levers(subject, found, without_levers))) if found.complete else found
+    answer = partial(sized, subject, tensors_of(subject.spec, subject.weights))
+    found = answer(workload)
+    return replace(found, levers=tuple(levers(found, answer))) if found.complete else found
 
 
-def without_levers(model: Model, workload: Training) -> Estimate:
-    spec, context = model.spec, context_of(model.spec, workload)
+def sized(model: Model, every: Sequence[Tensors], workload: Training) -> Estimate:
+    """The answer without levers; `every` are the model's tensors, whatever the task."""
     labels = None if workload.task == "causal-lm" else workload.num_labels
-    tensors, packed = for_task(tensors_of(spec, model.weights), labels), packed_bytes(model, workload)
+    tensors, packed = for_task(every, labels), packed_bytes(model, every, workload)
+    context = context_of(model.spec, workload)
     if not tensors:
-        return replace(unreadable(model, workload, context), resolved=resolved(workload, context))
-    share = shard(static_state(tensors, workload, packed), tensors, workload, spec.num_layers or 1, packed is not None)
+        return estimate_of(model, workload, context, (unreadable(workload),), ())
+    layers = model.spec.num_layers or 1
+    share = shard(static_state(tensors, workload, packed), tensors, workload, layers, packed is not None)
     dynamic, missing = attempt(model, tensors, workload, context, packed is not None)
-    found = tuple(phases(share, dynamic, missing, workload, Confidence.of(workload, is_read(spec)), packed is not None))
-    notes = tuple(remarks(model, tensors, packed, workload, missing))
+    sure = Confidence.of(workload, is_read(model.spec))
+    found = tuple(phases(share, dynamic, missing, workload, sure, packed is not None))
+    return estimate_of(model, workload, context, found, tuple(remarks(model, tensors, packed, workload, missing)))
+
+
+def estimate_of(model: Model, workload: Training, context: int, found: tuple[Phase, ...], notes: tuple[Note, ...]) -> Estimate:
     return Estimate(
         origin=model.origin,
-        model=spec,
+        model=model.spec,
         weights=model.weights,
         stored_bytes=model.checkpoint.stored_bytes,
         workload=workload,
@@ -60,21 +68,11 @@ def context_of(spec: ModelSpec, workload: Training) -> int:
     return workload.context or min(DEFAULT_CONTEXT, spec.max_position_embeddings or DEFAULT_CONTEXT)
 
 
-def unreadable(model: Model, workload: Training, context: int) -> Estimate:
-    """No shapes and no geometry: nothing can be counted, and every reading is 0."""
+def unreadable(workload: Training) -> Phase:
+    """No shapes and no geometry: nothing can be counted."""
     what = "unknown: neither tensor shapes nor a geometry could be read"
     missing = Item(name="weights", num_bytes=None, basis="derived", note=what)
-    found = (Phase(name="optimizer step", items=(missing, *tail((), workload))),)
-    return Estimate(
-        origin=model.origin,
-        model=model.spec,
-        weights=model.weights,
-        stored_bytes=model.checkpoint.stored_bytes,
-        workload=workload,
-        phases=found,
-        notes=model.notes,
-        totals=totals(found),
-    )
+    return Phase(name="optimizer step", items=(missing, *tail((), workload)))
 
 
 def attempt(

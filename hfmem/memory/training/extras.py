@@ -26,14 +26,13 @@ def kind_of(layer: Layer) -> str:
 def widths(layer: Layer, hidden: int) -> dict[str, int]:
     """The widths of a layer that bytes can depend on."""
     found = {"hidden": hidden, "one": 1}
+    if layer.ffn is not None:
+        found["block"] = layer.ffn.active_size
     if isinstance(layer.ffn, Experts):
-        found["block"] = layer.ffn.experts_per_token * layer.ffn.intermediate_size
         found["routed_hidden"] = layer.ffn.experts_per_token * hidden
         found["shared_block"] = layer.ffn.shared_intermediate_size
         found["experts"] = layer.ffn.num_experts
         found["routed"] = layer.ffn.experts_per_token
-    elif layer.ffn is not None:
-        found["block"] = layer.ffn.intermediate_size
     for mixer in layer.mixers:
         found.update(mixer_widths(mixer))
     return found

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from hfmem.errors import UsageError
 from hfmem.memory.estimate import Estimate, Lever
-from hfmem.memory.subject import Model
 from hfmem.memory.training.workload import Training
 
 Change = dict[str, object]
@@ -30,7 +29,7 @@ def changes(workload: Training, context: int) -> Iterator[tuple[str, Change]]:
             yield f"--shard {stage}", {"shard": stage}
 
 
-def levers(model: Model, found: Estimate, estimate: Callable[[Model, Training], Estimate]) -> Iterator[Lever]:
+def levers(found: Estimate, estimate: Callable[[Training], Estimate]) -> Iterator[Lever]:
     """The largest saving first; what saves nothing, and what this model cannot do, is left out."""
     workload, saved = found.workload, []
     assert isinstance(workload, Training)
@@ -40,7 +39,7 @@ def levers(model: Model, found: Estimate, estimate: Callable[[Model, Training], 
         if all(getattr(workload, key) == value for key, value in change.items()):
             continue
         try:
-            other = estimate(model, replace(workload, **change))  # type: ignore[arg-type]
+            other = estimate(replace(workload, **change))  # type: ignore[arg-type]
         except UsageError:  # no module of this model takes an adapter
             continue
         saved.append(Lever(name=name, saves_bytes=found.total_bytes - other.total_bytes))

@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hfmem.memory.training.activations import norm_bytes
+from hfmem.memory.training.adapters import base_bytes
 from hfmem.memory.training.numerics import Numerics
 from hfmem.memory.training.workload import Training
 from hfmem.tables.traits import Traits
@@ -52,7 +53,6 @@ OTHER = {
     "fused": LossPath(vocab_bytes=0, hidden_bytes=4),
 }
 # Classes that wrote a loss of their own, by loss and autocast, under which cross-entropy computes in float32.
-LOGIT_BYTES = {"bf16": 2, "fp16": 2, "mixed": 2, "fp32": 4}
 OWN_LOSS_UNTIL = (4, 52)
 OWN = {
     ("standard", False): LossPath(vocab_bytes=8, hidden_bytes=6),
@@ -68,11 +68,11 @@ def loss_path(workload: Training, traits: Traits) -> LossPath:
     """The row of a loss; the standard one depends on the version of transformers."""
     if workload.objective != "sft" and workload.loss == "standard":
         return OTHER["bf16"]
-    rows = FUSED_CE if workload.loss == "fused-ce" else STANDARD
     if workload.loss in OTHER:
         return OTHER["chunked-compile" if (workload.loss, workload.kernels) == ("chunked", "compile") else workload.loss]
     if traits.own_loss and workload.transformers < OWN_LOSS_UNTIL:
         return OWN[workload.loss, workload.autocasts]
+    rows = FUSED_CE if workload.loss == "fused-ce" else STANDARD
     return next(path for since, path in rows if workload.transformers >= since)
 
 
@@ -87,14 +87,13 @@ def loss_bytes(workload: Training, numerics: Numerics, tokens: int, vocab_size: 
         scored = min(tokens, workload.batch * SEQUENCES[workload.objective] * workload.logits_to_keep)
     entries = vocab_size if workload.task == "causal-lm" else workload.num_labels
     each = vocab_bytes(path, workload)
-    kept = LOGIT_BYTES[workload.precision] if workload.keep_logits and each else 0
+    kept = base_bytes(workload) if workload.keep_logits and each else 0
     return round(scored * entries * (each + kept)) + tokens * hidden_bytes(path, numerics, hidden)
 
 
 def vocab_bytes(path: LossPath, workload: Training) -> float:
     """In float32 throughout, logits need no copy: they, their log-softmax or shifted copy, and a gradient, 4 bytes each."""
-    is_single = workload.precision == "fp32" and not workload.autocasts
-    return 12 if is_single and path.vocab_bytes and workload.loss in ("standard", "bf16") else path.vocab_bytes
+    return 12 if workload.is_single and path.vocab_bytes and workload.loss in ("standard", "bf16") else path.vocab_bytes
 
 
 def hidden_bytes(path: LossPath, numerics: Numerics, hidden: int) -> int:

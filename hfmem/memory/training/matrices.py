@@ -11,7 +11,8 @@ from hfmem.model.kinds import Attention, CrossAttention, LatentAttention
 from hfmem.model.spec import Dense, Experts, Layer, ModelSpec, Stack
 from hfmem.tables.packing import MATRIX_ROLES
 
-LINEAR_ROLES = MATRIX_ROLES | {"vision", "audio"}
+TOWERS = ("vision", "audio")
+LINEAR_ROLES = MATRIX_ROLES.union(TOWERS)
 ENCODER_HEAD = 64
 VOCABULARY_HEADS = ("LM", "Generation", "PreTraining", "Seq2Seq")
 NO_MODULE = ("embed", "pos", "table", "conv", "A_log", "norm", "token", "latents")
@@ -42,8 +43,8 @@ class Tensors:
 
 
 def tensors_of(spec: ModelSpec, weights: Weights | None) -> tuple[Tensors, ...]:
-    """From the headers where they were read and are not packed, else from the geometry of the decoder."""
-    if weights is not None and not any(portion.reason == "packed weights" for portion in weights.portions):
+    """From the headers where they were read and are not packed, else from the geometry of the stacks."""
+    if weights is not None and not weights.is_packed:
         return tuple(from_headers(weights))
     return tuple(from_geometry(spec))
 

@@ -8,8 +8,6 @@ from hfmem.memory.training.workload import Training
 from hfmem.tables.kernels import KERNELS, Kernels
 from hfmem.tables.traits import Traits
 
-GROUPS_EXPERTS = (5, 0)  # the version since which one kernel runs all experts, and no loop over them
-
 
 class Numerics(NamedTuple):
     """
@@ -38,19 +36,18 @@ def numerics_of(workload: Training, traits: Traits, packed: bool = False, trains
     FSDP's mixed precision computes like 16-bit weights and casts every block's input to 16 bits; autocast over float32
     weights keeps a float32 stream. Under autocast a LayerNorm answers in float32, and 4-bit modules in the dtype they read.
     """
-    single = workload.precision == "fp32" and not workload.autocasts
     is_packed = packed or workload.method == "qlora"
     widened = is_packed and workload.autocasts and traits.norm == "layer"
     casts = autocasts_weights(workload)
     prepared = workload.float32_residual and workload.trains_adapters and not workload.shards_weights
     return Numerics(
-        compute=4 if single or widened else 2,
-        stream=4 if single or casts or widened or prepared else 2,
+        compute=4 if workload.is_single or widened else 2,
+        stream=4 if workload.is_single or casts or widened or prepared else 2,
         casts=casts,
         trains=not workload.trains_adapters if trains is None else trains,
         adapter=2 if workload.autocasts or workload.adapter_dtype == "bf16" else 4,
         packed=is_packed,
-        groups_experts=workload.transformers >= GROUPS_EXPERTS,
+        groups_experts=workload.fuses_experts,
         kernels=KERNELS[workload.kernels],
         traits=traits,
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hfmem.memory.subject import Model
-from hfmem.memory.training.matrices import elements, tensors_of
+from hfmem.memory.training.matrices import Tensors, elements
 from hfmem.memory.training.workload import Training
 
 SCALE_AND_ZERO_BITS = 16 + 4  # of a group: a 16-bit scale and a 4-bit zero
 
 
-def packed_bytes(model: Model, workload: Training) -> int | None:
+def packed_bytes(model: Model, tensors: Sequence[Tensors], workload: Training) -> int | None:
     """Bytes of packed weights, from the headers or else from the quantisation's bits and groups; None where nothing is packed."""
     if not workload.trains_adapters:
         return None
@@ -18,7 +20,6 @@ def packed_bytes(model: Model, workload: Training) -> int | None:
         return weights.loaded_bytes if is_packed(model) else None
     if quantization is None or not quantization.bits:
         return None
-    tensors = tensors_of(model.spec, None)
     packed = elements([tensor for tensor in tensors if tensor.is_linear])
     bits = quantization.bits + (SCALE_AND_ZERO_BITS / (quantization.group_size or 128) if quantization.bits < 8 else 0)
     return round(packed * bits / 8) + (elements(tensors) - packed) * 2
@@ -26,5 +27,4 @@ def packed_bytes(model: Model, workload: Training) -> int | None:
 
 def is_packed(model: Model) -> bool:
     """Whether a checkpoint's weights are quantised, by its configuration or by how its tensors are stored."""
-    portions = model.weights.portions if model.weights else ()
-    return model.spec.quantization is not None or any(portion.reason == "packed weights" for portion in portions)
+    return model.spec.quantization is not None or (model.weights is not None and model.weights.is_packed)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfmem.memory.training.adapters import words
-from hfmem.memory.training.matrices import Tensors
+from hfmem.memory.training.matrices import TOWERS, Tensors
 from hfmem.memory.training.workload import Training
 from hfmem.model.spec import Stack
 from hfmem.tables.packing import MATRIX_ROLES
 
-TOWERS = ("vision", "audio")
 TRAINED, FROZEN, NONE = "trained", "frozen", "none"
 
 

@@ -7,9 +7,9 @@ The moments of a training step at which memory peaks, each with everything alive
     optimizer step           all gradients, what the optimizer makes for a moment; no activations
 
 Gradients do not exist before the first backward pass (set_to_none), but for the head's where the loss goes chunk by chunk;
-with accumulation they do. FSDP1 over frozen weights
-with reentrant checkpointing lets go of neither the layers' inputs nor their gradients before the pass ends: its hooks wait
-on them (`_register_post_backward_reshard_only_hook`), and measured slopes are these to the byte.
+with accumulation they do. FSDP1 over frozen weights with reentrant checkpointing lets go of neither the layers' inputs nor
+their gradients before the pass ends: its hooks wait on them (`_register_post_backward_reshard_only_hook`), and measured
+slopes are these to the byte.
 """
 
 from __future__ import annotations

@@ -8,9 +8,8 @@ from hfmem.errors import HfmemError
 from hfmem.memory.estimate import Note
 from hfmem.memory.subject import Model
 from hfmem.memory.training.adapters import words
-from hfmem.memory.training.matrices import Tensors
+from hfmem.memory.training.matrices import TOWERS, Tensors
 from hfmem.memory.training.packed import is_packed
-from hfmem.memory.training.passing import TOWERS
 from hfmem.memory.training.workload import Training
 from hfmem.tables.aliases import FUSED_MODULES
 

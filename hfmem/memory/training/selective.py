@@ -8,7 +8,7 @@ was measured 0.41, this gives 0.40.
 from __future__ import annotations
 
 from hfmem.memory.training.numerics import Numerics
-from hfmem.model.spec import Experts, Layer, Stack
+from hfmem.model.spec import Layer, Stack
 
 
 def selective_bytes(stack: Stack, numerics: Numerics) -> int:
@@ -20,11 +20,5 @@ def layer_kept(layer: Layer, hidden: int, numerics: Numerics) -> int:
     """The layer's input, the output of attention, and half of what the matrices give."""
     attention = sum(getattr(mixer, "num_heads", 0) * getattr(mixer, "value_dim", 0) for mixer in layer.mixers)
     keys = sum(2 * getattr(mixer, "num_kv_heads", 0) * getattr(mixer, "key_dim", 0) for mixer in layer.mixers)
-    outputs = attention + keys + 2 * hidden + 2 * width_of(layer)
+    outputs = attention + keys + 2 * hidden + 2 * (layer.ffn.active_size if layer.ffn else 0)
     return numerics.stream * hidden + numerics.compute * (attention + outputs // 2)
-
-
-def width_of(layer: Layer) -> int:
-    if layer.ffn is None:
-        return 0
-    return layer.ffn.intermediate_size * (layer.ffn.experts_per_token if isinstance(layer.ffn, Experts) else 1)

@@ -101,7 +101,7 @@ def gathered(static: Static, tensors: Sequence[Tensors], workload: Training, num
 
 def group_bytes(tensors: Sequence[Tensors], workload: Training, num_layers: int, packed: bool) -> tuple[int, int]:
     """Bytes of the root group and of one block as they are computed with."""
-    each = computed_bytes(workload)
+    each = base_bytes(workload)
     inner = [tensor for tensor in tensors if tensor.role not in ("embeddings", "head")]
     small = elements(linear_modules(inner, workload)) if packed or workload.method == "qlora" else 0
     block = (elements(inner) - small) * each + small // (1 if workload.quantization == "int8" and not packed else 2)
@@ -113,12 +113,7 @@ def first_gradients(tensors: Sequence[Tensors], workload: Training) -> int:
     """The head's gradient and that of one matrix, as they are computed, before they are shared out."""
     head = sum(tensor.total for tensor in tensors if tensor.role == "head")
     matrix = largest([tensor for tensor in tensors if tensor.is_linear])
-    return share(computed_bytes(workload) * (head + matrix), workload.tensor_parallel)
-
-
-def computed_bytes(workload: Training) -> int:
-    """An element of gathered weights and of their gradients."""
-    return 4 if workload.precision == "fp32" else base_bytes(workload)
+    return share(base_bytes(workload) * (head + matrix), workload.tensor_parallel)
 
 
 def bucket_bytes(static: Static, workload: Training) -> int:

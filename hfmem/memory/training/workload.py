@@ -142,6 +142,16 @@ class Training:
         return self.precision == "mixed" if self.autocast is None else self.autocast
 
     @property
+    def is_single(self) -> bool:
+        """Whether everything is computed in float32."""
+        return self.precision == "fp32" and not self.autocasts
+
+    @property
+    def fuses_experts(self) -> bool:
+        """Classes hold experts and routers as parameters, which one kernel runs, since transformers 5."""
+        return self.transformers >= (5, 0)
+
+    @property
     def keeps_master(self) -> bool:
         """Whether the optimizer holds a float32 copy of 16-bit weights: DeepSpeed's stages do, whatever the method."""
         is_deepspeed = self.shard.startswith("zero") and self.replicas > 1
