@@ -39,7 +39,10 @@ NOISE = re.compile(
     r"^norm_(mean|std|topk)|^summary_|mup_|time_step_(min|max|limit|floor|scale)|logit_scale|routed_scaling|router_jitter|"
     r"position_bias|out_features|out_indices|cardinality|lags|ignore_index|hidden_act|activation"
 )
-KEPT = {"hidden_act", "activation_function", "hidden_activation", "feed_forward_proj", "mlp_hidden_act", "activation"}
+KEPT = {
+    "hidden_act", "activation_function", "hidden_activation", "feed_forward_proj", "mlp_hidden_act", "activation",
+    "final_logit_softcapping", "logits_soft_cap",
+}  # fmt: skip
 PER_LAYER = ("layer_types", "layers_block_type", "mlp_layer_types", "indexer_types", "no_rope_layers")
 DERIVATIONS = (
     "num_attention_heads",

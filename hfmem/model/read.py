@@ -58,6 +58,7 @@ def read_model(raw: object) -> ModelSpec:
         runs_remote_code=isinstance(config.raw.get("auto_map"), Mapping),
         is_native=is_native,
         sources=dict(config_keys(text)),
+        raw=config.raw,
         **read_facts(config, text, layers, unknowns),
     )
     return replace(spec, unknowns=(*unknowns, *remarks(config, spec)))
@@ -89,6 +90,7 @@ def read_facts(config: Config, text: Config, layers: tuple[Layer, ...] | None, u
         "quantization": attempt(lambda: read_quantization(config.raw, text.raw), "quantization", unknowns),
         "encoder_positions": attempt(lambda: encoder_positions(config), "encoder_positions", unknowns),
         "linear_biases": linear_biases(text),
+        "caps_logits": bool(text.value("final_logit_softcapping")),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from hfmem.model.kinds import CacheDtypes, Mixer, Usage
 
@@ -101,9 +102,11 @@ class ModelSpec:
     writes_tokens: bool = True  # False for encoders, which keep no cache
     linear_biases: Mapping[str, bool] = field(default_factory=dict)  # role → whether its projections have a bias
     encoder_positions: int | None = None  # tokens the encoder always gives, e.g. 1500 for whisper
+    caps_logits: bool = False  # logits pass through a tanh, which keeps its output
     runs_remote_code: bool = False
     unknowns: tuple[Unknown, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)  # our name → the config key its value came from
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # the configuration as it was read
 
     @property
     def decoder(self) -> Stack | None:

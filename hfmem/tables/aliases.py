@@ -39,6 +39,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "n_ctx",
         "max_target_positions",
     ),
+    "final_logit_softcapping": ("logits_soft_cap",),
     "sliding_window": ("sliding_window_size", "attention_window_size"),
     "num_local_experts": (
         "num_experts",

@@ -28,7 +28,8 @@ from hfmem.model.spec import Dense, Experts, Layer
 
 class LayerBytes(NamedTuple):
     """
-    Bytes a token. `norms`, `mixer`, `ffn`, `adapters` are saved; the temporaries exist while that part's gradients are made.
+    Bytes a token. `norms`, `mixer`, `ffn` and their adapters are saved; the temporaries exist while that part's gradients are
+    made. `freed_norms`: those the block's backward pass is done with.
 
     `shared` is the part of `norms` that is the layer's own input, which a checkpoint holds already.
     """
@@ -37,22 +38,30 @@ class LayerBytes(NamedTuple):
     mixer: int
     ffn: int
     adapters: int = 0
+    block_adapters: int = 0
+    freed_norms: int = 0
     shared: int = 0
     mixer_temporary: int = 0
     ffn_temporary: int = 0
 
     @property
     def saved(self) -> int:
-        return self.norms + self.mixer + self.ffn + self.adapters
+        return self.norms + self.mixer + self.ffn + self.adapters + self.block_adapters
 
     @property
-    def peak(self) -> int:
-        """Everything saved, and the larger of the two parts' gradients; the block's share is freed before the mixer's."""
-        at_mixer = self.saved - self.ffn - self.norms // 2 + self.mixer_temporary
-        return max(self.saved + self.ffn_temporary, at_mixer) - self.shared
+    def at_block(self) -> int:
+        """While the block's gradients are made: everything saved, and they."""
+        return self.saved + self.ffn_temporary
+
+    @property
+    def at_mixer(self) -> int:
+        """While the mixer's gradients are made; what the block saved is freed."""
+        return self.norms - self.freed_norms + self.mixer + self.adapters + self.mixer_temporary
 
 
-def layer_bytes(layer: Layer, hidden: int, numerics: Numerics, tokens: Tokens, adapters: int = 0) -> LayerBytes:
+def layer_bytes(
+    layer: Layer, hidden: int, numerics: Numerics, tokens: Tokens, adapters: int = 0, block_adapters: int = 0
+) -> LayerBytes:
     """One layer's bytes a token. Raises `ConfigError` for a mixer without a formula."""
     norms, readers = numerics.traits.norms_per_layer, linear_readers(layer, numerics)
     casts = 2 * readers * hidden if numerics.casts else 0
@@ -61,6 +70,8 @@ def layer_bytes(layer: Layer, hidden: int, numerics: Numerics, tokens: Tokens, a
         mixer=sum(mixer_bytes(mixer, numerics, tokens) for mixer in layer.mixers),
         ffn=ffn_bytes(layer.ffn, hidden, numerics),
         adapters=adapters,
+        block_adapters=block_adapters,
+        freed_norms=norms // 2 * norm_bytes(hidden, numerics),
         shared=numerics.stream * hidden if keeps_stream(numerics) else 0,
         mixer_temporary=sum(mixer_temporary(mixer, numerics, tokens) for mixer in layer.mixers),
         ffn_temporary=ffn_temporary(layer.ffn, hidden, numerics),
@@ -93,10 +104,15 @@ def ffn_bytes(ffn: Dense | Experts | None, hidden: int, numerics: Numerics) -> i
         return 0
     if isinstance(ffn, Dense):
         return block_bytes(ffn.intermediate_size, ffn.gated, numerics)
+    shared = block_bytes(ffn.shared_intermediate_size, True, numerics) if ffn.shared_intermediate_size else 0
+    numerics = of_experts(numerics)
     routed = block_bytes(ffn.active_size, True, numerics)
     copies = ffn.experts_per_token * hidden * numerics.compute * (2 + numerics.trains - numerics.groups_experts)
-    shared = block_bytes(ffn.shared_intermediate_size, True, numerics) if ffn.shared_intermediate_size else 0
     return routed + copies + 4 * ffn.num_experts + shared
+
+
+def of_experts(numerics: Numerics) -> Numerics:
+    return numerics._replace(trains=numerics.trains or numerics.trains_experts)
 
 
 def block_bytes(width: int, gated: bool, numerics: Numerics) -> int:
@@ -111,7 +127,7 @@ def ffn_temporary(ffn: Dense | Experts | None, hidden: int, numerics: Numerics) 
     if ffn is None:
         return 0
     if isinstance(ffn, Experts) and numerics.groups_experts:
-        return grouped_temporary(ffn, hidden, numerics)
+        return grouped_temporary(ffn, hidden, of_experts(numerics))
     width = ffn.intermediate_size if isinstance(ffn, Dense) else even_share(ffn)
     gated = not isinstance(ffn, Dense) or ffn.gated
     if numerics.kernels.backward_in_place and gated:

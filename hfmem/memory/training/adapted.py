@@ -19,11 +19,19 @@ from hfmem.memory.training.numerics import Numerics
 from hfmem.memory.training.workload import Training
 from hfmem.model.spec import Experts, Layer, Stack
 
+BLOCK_ROLES = ("mlp", "experts")
 
-def adapters_per_layer(tensors: Sequence[Tensors], stack: Stack, workload: Training, numerics: Numerics) -> int:
-    """Bytes a token of one layer, the mean over the stack."""
-    routed, layers = routed_share(stack.layers), max(1, len(stack.layers))
+
+def adapters_per_layer(tensors: Sequence[Tensors], stack: Stack, workload: Training, numerics: Numerics) -> tuple[int, int]:
+    """Bytes a token of one layer, the mean over the stack: of the mixer's modules, and of the block's."""
     chosen = [tensor for tensor in targeted(tensors, workload) if tensor.role not in TOWERS]
+    block = [tensor for tensor in chosen if tensor.role in BLOCK_ROLES]
+    mixer = [tensor for tensor in chosen if tensor.role not in BLOCK_ROLES]
+    return part_bytes(mixer, stack, workload, numerics), part_bytes(block, stack, workload, numerics)
+
+
+def part_bytes(chosen: Sequence[Tensors], stack: Stack, workload: Training, numerics: Numerics) -> int:
+    routed, layers = routed_share(stack.layers), max(1, len(stack.layers))
     met = [(tensor, tensor.count * (routed if tensor.role == "experts" else 1)) for tensor in chosen]
     own = round(sum(count * module_bytes(tensor, workload, numerics) for tensor, count in met) / layers)
     return own + (shared_inputs(chosen, stack.hidden_size, numerics) if fuses(numerics) else 0)

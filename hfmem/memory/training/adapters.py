@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from hfmem.errors import UsageError
+from hfmem.memory.training.experts import is_taken, wrapped_adapters, wrapped_targets
 from hfmem.memory.training.matrices import Tensors, elements
 from hfmem.memory.training.workload import Training
 from hfmem.tables.aliases import FUSED_MODULES
@@ -83,7 +84,7 @@ def adapter_tensors(tensors: Sequence[Tensors], workload: Training) -> tuple[Ten
     parts = [(t, ((rank, t.cols, "lora_A"), (t.rows, rank, "lora_B"))) for t in chosen]
     found = [adapter(t, *shape) for t, shapes in parts for shape in shapes]
     magnitudes = [adapter(t, t.rows, 1, "lora_magnitude_vector") for t in chosen] if workload.dora else []
-    return (*found, *magnitudes)
+    return (*found, *magnitudes, *wrapped_adapters(tensors, workload))
 
 
 def targeted(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
@@ -91,14 +92,16 @@ def targeted(tensors: Sequence[Tensors], workload: Training) -> list[Tensors]:
     Linear modules with adapters. `all-linear` takes every one but the head, as PEFT does.
 
     Experts that a class fuses into one parameter are no modules: all of them since transformers 5, and before it those
-    of classes whose files hold them fused.
+    of classes whose files hold them fused; `experts.py` has those that PEFT adapts all the same.
     """
     wanted = words(workload.lora_targets)
     linear = linear_modules(tensors, workload)
     chosen = [t for t in linear if "all-linear" in wanted or t.module in wanted]
     known = {tensor.module for tensor in linear}
     chosen += [fused for name in sorted(wanted - known) for fused in fused_modules(linear, name)]
-    if not chosen:
+    instead = wrapped_targets(tensors, workload)
+    chosen = [t for t in chosen if not (instead and is_taken(t, tensors))]
+    if not chosen and not instead:
         raise UsageError(
             f"no module of this model is a LoRA target: {workload.lora_targets}",
             code="bad-workload",

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hfmem.memory.training.activations import LayerBytes, layer_bytes
+from hfmem.memory.training.experts import Merged, merged
 from hfmem.memory.training.extras import extra_bytes, type_of
 from hfmem.memory.training.loss import SEQUENCES, loss_bytes, loss_path, vocab_bytes
 from hfmem.memory.training.matrices import TOWERS, Tensors, scores_vocabulary, with_attention
@@ -17,7 +18,7 @@ from hfmem.memory.training.passing import NONE, TRAINED, passing
 from hfmem.memory.training.workload import Training
 from hfmem.model.kinds import RecurrentState
 from hfmem.model.spec import Layer, ModelSpec, Stack
-from hfmem.tables.traits import LLAMA, TRAITS, Traits
+from hfmem.tables.traits import LLAMA, SCORES, TRAITS, Scores, Traits
 
 DEFAULT_ENCODER_TOKENS = 512
 REPEATS_KEYS_UNTIL = (4, 48)  # transformers before it wrote keys and values out for every head in its sdpa path
@@ -28,12 +29,18 @@ class Dynamic(NamedTuple):
 
     checkpoints: int = 0  # inputs of the layers, kept until their backward pass
     activations: int = 0  # everything saved, where nothing is recomputed
-    layer: int = 0  # the largest layer while its backward pass runs
-    first: int = 0  # what the first layer still has saved when its turn comes
-    input: int = 0  # one layer's input
+    at_block: int = 0  # the largest layer while its block's backward pass runs, with what it saved
+    at_mixer: int = 0  # the same while its mixer's runs
+    saved: int = 0  # what the largest layer has saved, where nothing is recomputed
+    input: int = 0  # one layer's input, or its gradient
+    num_layers: int = 1
     waiting_gradients: int = 0  # those of all but two layers' inputs
     logits: int = 0
     formulas: Mapping[str, str] = MappingProxyType({})  # item → how the largest stack's bytes come about
+
+    @property
+    def layer(self) -> int:
+        return max(self.at_block, self.at_mixer)
 
 
 def dynamic_state(
@@ -44,8 +51,10 @@ def dynamic_state(
     return Dynamic(
         checkpoints=sum(state.checkpoints for state in stacks),
         activations=sum(state.activations for state in stacks),
-        layer=max((state.layer for state in stacks), default=0),
-        first=max((state.first for state in stacks), default=0),
+        at_block=max((state.at_block for state in stacks), default=0),
+        at_mixer=max((state.at_mixer for state in stacks), default=0),
+        saved=max((state.saved for state in stacks), default=0),
+        num_layers=model.num_layers or 1,
         input=max((state.input for state in stacks), default=0),
         waiting_gradients=max((state.waiting_gradients for state in stacks), default=0),
         logits=logits_bytes(model, workload, context, packed),
@@ -59,7 +68,7 @@ def largest_formulas(stacks: Sequence[Dynamic]) -> Mapping[str, str]:
 
 def logits_formula(model: ModelSpec, workload: Training, context: int) -> str:
     path = loss_path(workload, traits_of(model))
-    each = vocab_bytes(path, workload)
+    each = vocab_bytes(path, workload, model.caps_logits)
     entries = model.vocab_size or 0 if workload.task == "causal-lm" else workload.num_labels
     return f"{token_count(workload, context):,} tokens × ({entries:,} entries × {each:g} B + hidden states), {workload.loss} loss"
 
@@ -70,7 +79,8 @@ def logits_bytes(model: ModelSpec, workload: Training, context: int, packed: boo
     if written is None or not (scores_vocabulary(model) or workload.task != "causal-lm"):
         return 0
     numerics, tokens = numerics_of(workload, traits_of(model), packed), token_count(workload, context)
-    return loss_bytes(workload, numerics, tokens, model.vocab_size or 0, written.hidden_size) // workload.tensor_parallel
+    found = loss_bytes(workload, numerics, tokens, model.vocab_size or 0, written.hidden_size, model.caps_logits)
+    return found // workload.tensor_parallel
 
 
 def token_count(workload: Training, context: int) -> int:
@@ -87,12 +97,25 @@ def stack_state(
         return Dynamic()
     whole = replace(stack, layers=with_attention(stack))
     numerics = numerics_of(workload, traits_of(model), packed, trains=how == TRAINED)
-    extra = adapted(tensors, whole, workload, numerics) if workload.trains_adapters and stack.role == "decoder" else 0
+    adapts = workload.trains_adapters and stack.role == "decoder"
+    extra = adapted(tensors, whole, workload, numerics) if adapts else (0, 0)
+    more = merged(tensors, whole, workload, numerics.compute) if adapts else Merged()
+    numerics = numerics._replace(trains_experts=bool(more.kept))
     found = list(each_layer(whole, model, numerics, tokens_of(whole, tensors, model, workload, length), extra))
-    return summed(found, whole, numerics, workload, token_count(workload, length))
+    return with_merged(summed(found, whole, numerics, workload, token_count(workload, length)), more, workload)
 
 
-def adapted(tensors: Sequence[Tensors], stack: Stack, workload: Training, numerics: Numerics) -> int:
+def with_merged(state: Dynamic, more: Merged, workload: Training) -> Dynamic:
+    """Besides, what PEFT merges adapters on fused experts into; it does not depend on the tokens."""
+    held = 0 if workload.recomputes else more.kept
+    return state._replace(
+        activations=state.activations + held * more.layers,
+        saved=state.saved + held,
+        at_block=state.at_block + more.kept + more.temporary,
+    )
+
+
+def adapted(tensors: Sequence[Tensors], stack: Stack, workload: Training, numerics: Numerics) -> tuple[int, int]:
     from hfmem.memory.training.adapted import adapters_per_layer  # full training has none
 
     return adapters_per_layer(tensors, stack, workload, numerics)
@@ -102,16 +125,21 @@ def summed(found: list[LayerBytes], stack: Stack, numerics: Numerics, workload: 
     """A stack's layers over `count` tokens."""
     edge = numerics.stream * stack.hidden_size // (workload.tensor_parallel if workload.sequence_parallel else 1)
     saved = [part(layer.saved, layer.norms, workload) for layer in found]
-    again = max(part(layer.peak, layer.norms, workload) for layer in found) + edge * (2 if workload.is_reentrant else 1)
-    temporary = max(max(layer.ffn_temporary, layer.mixer_temporary) for layer in found) // workload.tensor_parallel
-    kept = selective(stack, numerics, workload) if workload.checkpointing == "selective" else sum(saved)
     recomputes, plain = workload.recomputes, workload.checkpointing == "none"
+    edges = edge * (2 if workload.is_reentrant and not plain else 1)
+    held = [0 if plain else layer.shared for layer in found]  # a checkpoint is the layer's input already
+    at_block, at_mixer = (
+        edges + max(part(bytes_ - less, layer.norms, workload) for bytes_, less, layer in zip(moment, held, found, strict=True))
+        for moment in ([layer.at_block for layer in found], [layer.at_mixer for layer in found])
+    )
+    kept = selective(stack, numerics, workload) if workload.checkpointing == "selective" else sum(saved)
     return Dynamic(
         checkpoints=kept_inputs(stack.layers, workload) * edge * count if recomputes else 0,
         activations=0 if recomputes else kept * count,
-        layer=(temporary + edge if plain else again) * count,
-        first=max(saved) * count if plain else 0,
-        input=edge * count if recomputes else 0,
+        at_block=at_block * count,
+        at_mixer=at_mixer * count,
+        saved=max(saved) * count if plain else 0,
+        input=edge * count,
         waiting_gradients=max(0, len(found) - 2) * edge * count,
         formulas=stack_formulas(max(found, key=lambda layer: layer.saved), stack, edge, count, recomputes),
     )
@@ -119,7 +147,12 @@ def summed(found: list[LayerBytes], stack: Stack, numerics: Numerics, workload: 
 
 def stack_formulas(layer: LayerBytes, stack: Stack, edge: int, count: int, recomputes: bool) -> Mapping[str, str]:
     """The sums with their numbers, for the largest layer."""
-    parts = {"norms": layer.norms, "mixer": layer.mixer, "block": layer.ffn, "adapters and the type's own": layer.adapters}
+    parts = {
+        "norms": layer.norms,
+        "mixer": layer.mixer,
+        "block": layer.ffn,
+        "adapters and the type's own": layer.adapters + layer.block_adapters,
+    }
     what = "one layer, with its parts' gradients" if recomputes else f"{len(stack.layers)} layers, the largest"
     saved = " + ".join(f"{name} {size:,}" for name, size in parts.items() if size)
     return {
@@ -134,15 +167,16 @@ def selective(stack: Stack, numerics: Numerics, workload: Training) -> int:
     return selective_bytes(stack, numerics) // workload.tensor_parallel
 
 
-def each_layer(stack: Stack, model: ModelSpec, numerics: Numerics, tokens: Tokens, adapters: int) -> Iterator[LayerBytes]:
+def each_layer(
+    stack: Stack, model: ModelSpec, numerics: Numerics, tokens: Tokens, adapters: tuple[int, int]
+) -> Iterator[LayerBytes]:
     """Alike layers are worked out once."""
     known: dict[Layer, LayerBytes] = {}
     for layer in stack.layers:
         if layer not in known:
             extra = extra_bytes(model, layer, stack.hidden_size, numerics.trains) if stack.role == "decoder" else 0
-            known[layer] = layer_bytes(
-                layer, stack.hidden_size, numerics, tokens, adapters + (extra or 0) * numerics.compute // 2
-            )
+            own = adapters[0] + (extra or 0) * numerics.compute // 2
+            known[layer] = layer_bytes(layer, stack.hidden_size, numerics, tokens, own, adapters[1])
         yield known[layer]
 
 
@@ -196,4 +230,5 @@ def is_read(model: ModelSpec) -> bool:
 
 
 def traits_of(model: ModelSpec) -> Traits:
-    return TRAITS.get(type_of(model), LLAMA)
+    name = type_of(model)
+    return TRAITS.get(name, LLAMA)._replace(scores=SCORES.get(name, Scores()))

@@ -14,6 +14,7 @@ are frozen and the peak is in the forward pass, its output (2 bytes an element o
                         the gradient of one of 8 chunks: 2.25
     fused               none; hidden states and their gradient
     preferences         DPO, ORPO, GRPO gather log-probabilities: logits, log-softmax and gradient in 16 bits: 6
+Capped logits (Gemma 2) keep their tanh: 2 more.
 Who keeps the output object keeps the logits too: 2 more.
 Source: modeling_llama.py and loss_utils.py of the versions; the slopes of measured runs at two batch sizes agree.
 """
@@ -76,24 +77,31 @@ def loss_path(workload: Training, traits: Traits) -> LossPath:
     return next(path for since, path in rows if workload.transformers >= since)
 
 
-def loss_bytes(workload: Training, numerics: Numerics, tokens: int, vocab_size: int, hidden: int) -> int:
+def loss_bytes(workload: Training, numerics: Numerics, tokens: int, vocab_size: int, hidden: int, caps: bool = False) -> int:
     """
     tokens × (vocabulary × c + hidden states); `tokens` are those of the sequences, scored are all or `logits_to_keep` of each.
 
-    A classifier scores its labels instead of the vocabulary.
+    A classifier scores its labels instead of the vocabulary. `caps`: logits pass through a tanh.
     """
     path, scored = loss_path(workload, numerics.traits), tokens
     if workload.logits_to_keep is not None:
         scored = min(tokens, workload.batch * SEQUENCES[workload.objective] * workload.logits_to_keep)
     entries = vocab_size if workload.task == "causal-lm" else workload.num_labels
-    each = vocab_bytes(path, workload)
+    each = vocab_bytes(path, workload, caps)
     kept = base_bytes(workload) if workload.keep_logits and each else 0
     return round(scored * entries * (each + kept)) + tokens * hidden_bytes(path, numerics, hidden)
 
 
-def vocab_bytes(path: LossPath, workload: Training) -> float:
-    """In float32 throughout, logits need no copy: they, their log-softmax or shifted copy, and a gradient, 4 bytes each."""
-    return 12 if workload.is_single and path.vocab_bytes and workload.loss in ("standard", "bf16") else path.vocab_bytes
+def vocab_bytes(path: LossPath, workload: Training, caps: bool = False) -> float:
+    """
+    In float32 throughout, logits need no copy: they, their log-softmax or shifted copy, and a gradient, 4 bytes each.
+
+    Capped logits keep their tanh.
+    """
+    capped = base_bytes(workload) if caps and path.vocab_bytes else 0
+    if workload.is_single and path.vocab_bytes and workload.loss in ("standard", "bf16"):
+        return 12 + capped
+    return path.vocab_bytes + capped
 
 
 def hidden_bytes(path: LossPath, numerics: Numerics, hidden: int) -> int:

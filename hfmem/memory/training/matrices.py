@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from hfmem.memory.weights import Weights
 from hfmem.model.kinds import Attention, CrossAttention, LatentAttention
 from hfmem.model.spec import Dense, Experts, Layer, ModelSpec, Stack
+from hfmem.tables.experts import FUSED_INTO, WRAPPED_TYPES
 from hfmem.tables.packing import MATRIX_ROLES
 
 TOWERS = ("vision", "audio")
@@ -23,7 +24,8 @@ class Tensors:
     """
     `count` alike tensors: the module's name, rows and columns (1 column for a vector), and what they are for.
 
-    `is_linear`: it is the weight of a linear module, which adapters and 4-bit packing take.
+    `is_linear`: it is the weight of a linear module, which adapters and 4-bit packing take. `is_wrapped`: PEFT adapts it as a
+    parameter; `parts`: experts stacked in one tensor.
     """
 
     module: str
@@ -32,6 +34,8 @@ class Tensors:
     count: int
     role: str
     is_linear: bool = False
+    is_wrapped: bool = False
+    parts: int = 1
 
     @property
     def elements(self) -> int:
@@ -44,9 +48,15 @@ class Tensors:
 
 def tensors_of(spec: ModelSpec, weights: Weights | None) -> tuple[Tensors, ...]:
     """From the headers where they were read and are not packed, else from the geometry of the stacks."""
-    if weights is not None and not weights.is_packed:
-        return tuple(from_headers(weights))
-    return tuple(from_geometry(spec))
+    known = weights is not None and not weights.is_packed
+    found = from_headers(weights) if weights is not None and known else from_geometry(spec)
+    is_wrapped = (spec.read_as or spec.model_type) in WRAPPED_TYPES
+    return tuple(replace(tensor, is_wrapped=True) if is_wrapped and is_expert(tensor) else tensor for tensor in found)
+
+
+def is_expert(tensor: Tensors) -> bool:
+    """Whether a tensor is of the experts or their router, which newer classes hold as parameters."""
+    return tensor.module == "gate" or (tensor.role == "experts" and tensor.module in FUSED_INTO | {"gate_up_proj": ""})
 
 
 def from_headers(weights: Weights) -> Iterator[Tensors]:
@@ -57,7 +67,8 @@ def from_headers(weights: Weights) -> Iterator[Tensors]:
             rows = portion.group.tensor_elements // max(1, cols)
             name, role = module_of(portion.group.pattern), portion.role
             linear = len(shape) == 2 and is_module(name, role)
-            yield Tensors(module=name, rows=rows, cols=cols, count=portion.count, role=role, is_linear=linear)
+            parts = shape[0] if len(shape) == 3 and role == "experts" else 1
+            yield Tensors(module=name, rows=rows, cols=cols, count=portion.count, role=role, is_linear=linear, parts=parts)
 
 
 def is_module(name: str, role: str) -> bool:

@@ -2,8 +2,8 @@
 What a layer's mixer keeps for its backward pass, in bytes a token; n heads, e bytes an element, S tokens of a sequence.
 
     attention  queries, keys, values and output e·(q + k + v + o), log-sum-exp 4n
-    eager      keys and values written out for every head, probabilities in float32 and in 16 bits: 6·n·S (float32: 4·n·S), and
-               where they are dropped a mask and a copy: (1 + e)·n·S
+    eager      keys and values written out for every head, probabilities in float32 and in 16 bits: 6·n·S (float32: 4·n·S);
+               2·n·S where the softmax is in 16 bits; dropped ones a mask and a copy instead of the copy: (1 + e)·n·S
     sdpa with a mask    keys and values written out, and a bias of e·S
     latent     the heads' queries, keys and output, the projection values are a view of, and the latents with their norms
     recurrent  a linear module's output twice (before and after its convolution or activation), its input once
@@ -48,15 +48,50 @@ def mixer_bytes(mixer: Mixer, numerics: Numerics, tokens: Tokens) -> int:
 
 
 def mixer_temporary(mixer: Mixer, numerics: Numerics, tokens: Tokens) -> int:
-    """Gradients of attention's inputs; eager: of the probabilities in 16 bits and twice in float32."""
-    if isinstance(mixer, (Attention, CrossAttention)) and tokens.attention == "eager":
-        return 10 * mixer.num_heads * tokens.context
-    return mixer_bytes(mixer, numerics, tokens) // 2
+    """
+    What the mixer's backward pass makes: gradients of its output and of its inputs.
+
+    eager    at the softmax its output and two gradients like it, what followed it freed, and no output of attention
+    flash    gradients of output, queries, keys and values, a float32 accumulator of the queries', and where heads share keys
+             a key's and a value's gradient for every head (torch flash_attn/flash_api.cpp, mha_bwd)
+    """
+    if isinstance(mixer, RecurrentState):
+        return mixer_bytes(mixer, numerics, tokens) // 2
+    queries, keys, values, output, heads = attention_widths(mixer)
+    if tokens.attention == "eager":
+        return heads * tokens.context * (2 * softmax_bytes(numerics) - after_softmax(numerics)) - numerics.compute * output
+    gradients = numerics.compute * (output + queries + keys + values)
+    if queries != output or numerics.compute == 4 or (tokens.attention == "sdpa" and tokens.padded):
+        return gradients  # the memory-efficient kernel
+    return gradients + 4 * queries + (2 * numerics.compute * queries if keys < queries else 0)
+
+
+class Widths(NamedTuple):
+    """Elements a token has of each."""
+
+    queries: int = 0
+    keys: int = 0
+    values: int = 0
+    output: int = 0
+    heads: int = 0
+
+
+def attention_widths(mixer: Mixer) -> Widths:
+    """What an attention kernel reads and writes; nothing for a mixer that is none."""
+    if isinstance(mixer, (Attention, CrossAttention)):
+        heads, shared = mixer.num_heads, mixer.num_kv_heads
+        return Widths(heads * mixer.key_dim, shared * mixer.key_dim, shared * mixer.value_dim, heads * mixer.value_dim, heads)
+    if isinstance(mixer, LatentAttention):
+        keys, values = mixer.num_heads * (mixer.content_dim + mixer.rotary_dim), mixer.num_heads * mixer.value_dim
+        return Widths(keys, keys, values, values, mixer.num_heads)
+    if isinstance(mixer, CompressedAttention):
+        width = mixer.num_heads * mixer.head_dim
+        return Widths(width, mixer.head_dim, mixer.head_dim, width, mixer.num_heads)
+    return Widths()
 
 
 def attention_bytes(mixer: Attention, numerics: Numerics, tokens: Tokens) -> int:
-    queries, keys = mixer.num_heads * mixer.key_dim, mixer.num_kv_heads * mixer.key_dim
-    values, output = mixer.num_kv_heads * mixer.value_dim, mixer.num_heads * mixer.value_dim
+    queries, keys, values, output, _ = attention_widths(mixer)
     total = numerics.compute * (queries + keys + values + output) + scores(mixer.num_heads, numerics, tokens, tokens.context)
     if expands(tokens):
         total += numerics.compute * (queries + output - keys - values)
@@ -80,9 +115,21 @@ def expands(tokens: Tokens) -> bool:
 def scores(num_heads: int, numerics: Numerics, tokens: Tokens, seen: int) -> int:
     """What a query keeps of the `seen` keys."""
     if tokens.attention == "eager":
-        dropped = 1 + numerics.compute if numerics.traits.attention_dropout else 0
-        return num_heads * seen * ((6 if numerics.compute == 2 else 4) + dropped)
+        before = numerics.traits.scores.before * numerics.compute // 2
+        return num_heads * seen * (before + softmax_bytes(numerics) + after_softmax(numerics))
     return 4 * num_heads + (numerics.compute * seen if tokens.attention == "sdpa" and tokens.padded else 0)
+
+
+def softmax_bytes(numerics: Numerics) -> int:
+    """Autocast computes every softmax in float32."""
+    return numerics.compute if numerics.traits.scores.half_softmax and not numerics.casts else 4
+
+
+def after_softmax(numerics: Numerics) -> int:
+    """Bytes of a score kept beside the softmax's output: dropped with their mask, or a copy in the model's dtype."""
+    if numerics.traits.scores.dropped:
+        return 1 + numerics.compute
+    return numerics.compute if softmax_bytes(numerics) > numerics.compute else 0
 
 
 def cross_bytes(mixer: CrossAttention, numerics: Numerics, tokens: Tokens) -> int:

@@ -15,7 +15,8 @@ class Numerics(NamedTuple):
 
     `casts`: linear modules make their own 16-bit copy of a float32 input, as autocast does over float32 weights.
     `trains`: weights get gradients, so that their inputs are kept. `adapter`: bytes LoRA computes with; `packed`: the
-    base model's weights are quantised; `groups_experts`: all experts run in one kernel.
+    base model's weights are quantised; `groups_experts`: all experts run in one kernel; `trains_experts`: what experts multiply
+    with gets a gradient though the weights are frozen, as adapters merged into them do.
     """
 
     compute: int
@@ -27,6 +28,7 @@ class Numerics(NamedTuple):
     groups_experts: bool
     kernels: Kernels
     traits: Traits
+    trains_experts: bool = False
 
 
 def numerics_of(workload: Training, traits: Traits, packed: bool = False, trains: bool | None = None) -> Numerics:
