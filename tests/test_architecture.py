@@ -22,9 +22,10 @@ MAY_IMPORT = {
     "checkpoint": {"checkpoint", "sources"},
     "model": {"model", "checkpoint", "tables"},
     "memory": {"memory", "model", "checkpoint", "sources", "tables", "units"},
-    "report": {"report", "memory", "units"},
-    "api": {"sources", "checkpoint", "model", "memory"},
-    "cli": {"api", "memory", "report"},
+    "witness": {"witness", "checkpoint", "model", "memory"},
+    "report": {"report", "memory", "witness", "units"},
+    "api": {"sources", "checkpoint", "model", "memory", "witness"},
+    "cli": {"api", "memory", "report", "witness"},
     "__init__": {"api", "memory"},
     "__main__": {"cli"},
 }
@@ -66,6 +67,19 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 def test_only_hub_modules_know_the_hub_client() -> None:
     users = {path.name for path in FILES if any(name.split(".")[0] == "huggingface_hub" for name in imports(parsed(path)))}
     assert all(name.startswith("hub") for name in users), users
+
+
+def test_torch_is_loaded_in_the_workers_process_alone() -> None:
+    """Modules that import a heavy library at their top are those that only the worker and its runs import."""
+    heavy = {"torch", "transformers", "accelerate", "peft"}
+    at_top = {
+        path.name: ast.Module([n for n in parsed(path).body if isinstance(n, ast.Import | ast.ImportFrom)], []) for path in FILES
+    }
+    found = {name for name, tree in at_top.items() if heavy & {n.split(".")[0] for n in imports(tree)}}
+    inside = {"fake.py", "gpu_path.py", "liveness.py", "quantised.py", "training_run.py"}
+    assert found <= inside
+    users = {path.name for path in FILES if any(n.split(".")[-1] + ".py" in inside for n in imports(parsed(path)))}
+    assert users <= inside | {"worker.py", "build.py", "recorded.py"}
 
 
 def test_nothing_can_run_a_checkpoint() -> None:
