@@ -145,6 +145,8 @@ ACCEPTED: list[tuple[str, bytes]] = [
     ("names with escapes and direction marks", file({"\x1b[31m=cmd()\u202e": F32})),
     ("empty name", file({"": F32})),
     ("zero-byte tensors anywhere", file({"a": EMPTY, **tensor()})),
+    # lengths whose first bytes are those of a pickle
+    *((f"a header of {size} bytes", file(json.dumps(tensor()).ljust(size))) for size in (640, 1152, 65536 + 640)),
 ]
 
 

@@ -40,13 +40,18 @@ class Header:
     has_unknown_dtypes: bool = False
 
 
+def fits(length: int, file_bytes: int | None) -> bool:
+    """Whether a header may be that long."""
+    return length <= MAX_HEADER_BYTES and (file_bytes is None or PREFIX_BYTES + length <= file_bytes)
+
+
 def header_length(prefix: bytes, file: str, file_bytes: int | None) -> int:
     """The length the first eight bytes declare. Raises `HeaderError` before anything of that length is read."""
     if len(prefix) < PREFIX_BYTES:
         raise HeaderError(f"{file} has {len(prefix)} bytes; a safetensors file has at least 10", code="too-short")
     length = int.from_bytes(prefix, "little")
     recognised = next((found for magic, found in MAGIC.items() if prefix.startswith(magic)), None)
-    if recognised:
+    if recognised and not fits(length, file_bytes):  # a length of 640 begins as a pickle does
         raise HeaderError(f"{file} is not a safetensors file but {recognised[1]}", code=recognised[0])
     if length > MAX_HEADER_BYTES:
         raise HeaderError(
