@@ -1,5 +1,5 @@
 """
-Rewrite the `$ hfmem …` blocks of README.md and docs/ with what the commands print, and the tables of measured training runs.
+Rewrite what documents hold of commands: `$ hfmem …` blocks with what they print, and tables between `begin` and `end` marks.
 
     python scripts/render_docs.py [--check]
 
@@ -14,15 +14,20 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+sys.path.insert(0, str(ROOT / "scripts"))
+
 import checkpoints
+import compare_tables
+import dry_runs
 
 BLOCK = re.compile(r"```console\n\$ (hfmem [^\n]+)\n(.*?)```", re.DOTALL)
-MEASURED = re.compile(r"(<!-- begin measured_training -->)\n.*?(<!-- end measured_training -->)", re.DOTALL)
+TABLE = re.compile(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", re.DOTALL)
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "method.md")
 
 
@@ -39,13 +44,22 @@ def main() -> int:
 
 def render(text: str) -> str:
     text = BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", text)
-    return MEASURED.sub(lambda block: f"{block[1]}\n{measured()}{block[2]}", text)
+    return TABLE.sub(lambda block: f"<!-- begin {block[1]} -->\n{TABLES[block[1]]()}\n<!-- end {block[1]} -->", text)
 
 
 def measured() -> str:
-    """The tables of estimated against measured."""
+    """The tables of estimated against measured training runs, worked out again."""
     command = [sys.executable, str(ROOT / "scripts" / "measured_training.py")]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.rstrip()
+
+
+# What a mark stands for; dry runs and comparisons are the recorded ones
+TABLES: dict[str, Callable[[], str]] = {
+    "measured_training": measured,
+    "dry_runs": lambda: dry_runs.tables(dry_runs.recorded()),
+    "comparison": lambda: compare_tables.table().rstrip(),
+    "comparison_short": lambda: compare_tables.short_table().rstrip(),
+}
 
 
 def output(command: str) -> str:

@@ -76,7 +76,7 @@ def test_torch_is_loaded_in_the_workers_process_alone() -> None:
         path.name: ast.Module([n for n in parsed(path).body if isinstance(n, ast.Import | ast.ImportFrom)], []) for path in FILES
     }
     found = {name for name, tree in at_top.items() if heavy & {n.split(".")[0] for n in imports(tree)}}
-    inside = {"fake.py", "gpu_path.py", "liveness.py", "quantised.py", "training_run.py"}
+    inside = {"fake.py", "gpu_path.py", "liveness.py", "quantised.py", "training_run.py", "inference_run.py"}
     assert found <= inside
     users = {path.name for path in FILES if any(n.split(".")[-1] + ".py" in inside for n in imports(parsed(path)))}
     assert users <= inside | {"worker.py", "build.py", "recorded.py"}

@@ -51,7 +51,7 @@ def test_lines_are_their_arithmetic() -> None:
     assert bytes_of(found, "weights") == 64 * 2
     assert bytes_of(found, "kv_cache") == 3 * 2 * 2 * (8 + 8) * 100 * 2
     assert bytes_of(found, "logits") == 3 * 1 * 100 * (2 + 4)
-    assert bytes_of(found, "activations", "prefill") == 3 * 100 * (4 * 64 + 3 * 128) * 2
+    assert bytes_of(found, "activations", "prefill") == 3 * 100 * (4 * 64 + 3 * 128 + 2 * 8) * 2
     assert bytes_of(found, "runtime") == 530 * 2**20
 
 

@@ -1,62 +1,121 @@
 """
 What one forward pass of transformers' own code holds besides weights and caches, without gradients.
 
-A model, not a measurement: it names the tensors that eager and SDPA code keeps alive at the widest point of the widest
-layer. Kernel workspaces and the allocator's fragmentation are left out; the range allows for them.
+The largest moment of the widest layer, in bytes a token; e bytes an element, h hidden, f the block's width, q, k, v and o heads ×
+width, n heads, S keys a query sees, k experts a token:
+
+    stream      embeddings, the layer's input, the residual and the normalised copy a block reads: 4·e·h; 3·e·h where only outputs
+                are normalised
+    block       gated: activation, up and product 3·e·f; 4·e·f where one projection gives gate and up; plain 2·e·f; an
+                activation written in Python 4·e·f
+    experts     in one kernel: e·k·h + 4·e·k·f; or, weighing their outputs, 4·e·k·h, 12·k·h where that is in float32
+    rotation    3·e·h + e·(4q + k + v); in float32 3·e·h + 2(q + k + v) + the copies of both and of one rotated
+    attention   3·e·h + e·(q + o); latent with keys and values written out; with a mask they are too, and a bias of e·S
+    eager       3·e·h + e·q + keys and values written out, and scores, as they are, in float32 and after the softmax: 10·n·S; in
+                16 bits 6·n·S
+    tables      rotary cosines and sines 2·e·width, the mask: a byte a key where a window is shorter than S, e where eager
+
+Checked against a dry run of the real code (docs/method.md). Kernels' workspaces and the allocator's fragmentation are left out;
+the range allows for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from hfmem.checkpoint.tensors import DTYPE_BITS
-from hfmem.model.kinds import Attention, CrossAttention, LatentAttention, Mixer, RecurrentState
-from hfmem.model.spec import Dense, Experts, Layer, Stack
+from hfmem.memory.widths import Widths, attention_widths
+from hfmem.model.kinds import Attention, LatentAttention, Mixer, RecurrentState
+from hfmem.model.spec import Dense, Experts, Layer, ModelSpec, Stack
+from hfmem.tables.traits import Traits, traits
 
 FLOAT32_BYTES = 4
-LOW_PERCENT, HIGH_PERCENT = 60, 160  # the share of the modelled figure that the range spans
+LOW_PERCENT, HIGH_PERCENT = 75, 135  # the share of the modelled figure that the range spans
 
 
-def layer_width(layer: Layer, hidden_size: int) -> int:
-    """
-    Elements a token has alive at the widest point of a layer: the residual and its normalised copy, in float32 inside the
-    norm, beside the wider of its mixers and its feed-forward block.
-    """
-    mixing = max((mixer_width(mixer) for mixer in layer.mixers), default=0)
-    return 4 * hidden_size + max(mixing, ffn_width(layer.ffn, hidden_size))
+class Pass(NamedTuple):
+    """How a layer is run: `seen` keys a query sees, `element` bytes, and whether queries see a mask."""
+
+    traits: Traits
+    element: int
+    seen: int
+    masked: bool = False
 
 
-def mixer_width(mixer: Mixer) -> int:
-    """Queries, keys and values before and after rotation, and the output, for one token."""
-    if isinstance(mixer, (Attention, CrossAttention)):
-        keys_values = mixer.num_kv_heads * (mixer.key_dim + mixer.value_dim)
-        return mixer.num_heads * (2 * mixer.key_dim + mixer.value_dim) + 2 * keys_values
-    if isinstance(mixer, LatentAttention):
-        expanded = mixer.num_heads * (2 * (mixer.content_dim + mixer.rotary_dim) + 2 * mixer.value_dim)
-        return expanded + 2 * (mixer.latent_dim + mixer.rotary_dim)
-    return 0
+def layer_bytes(layer: Layer, hidden: int, how: Pass) -> int:
+    """Bytes a token at the layer's largest moment."""
+    stream = how.element * hidden
+    block = how.traits.stream_tensors * stream + ffn_bytes(layer.ffn, hidden, how)
+    return max([block, *(3 * stream + size for mixer in layer.mixers for size in mixer_moments(mixer, how))])
 
 
-def ffn_width(ffn: Dense | Experts | None, hidden_size: int) -> int:
-    """Gate, up and their product of a gated block; a routed token is copied for each of its experts."""
+def ffn_bytes(ffn: Dense | Experts | None, hidden: int, how: Pass) -> int:
     if ffn is None:
         return 0
     if isinstance(ffn, Dense):
-        return (3 if ffn.gated else 2) * ffn.intermediate_size
-    routed = ffn.experts_per_token * (3 * ffn.intermediate_size + 2 * hidden_size)
-    return max(routed, 3 * ffn.shared_intermediate_size)
+        return block_bytes(ffn, how)
+    outputs, width = ffn.experts_per_token * hidden, ffn.active_size
+    weighing = (12 if how.traits.float32_routing else 4 * how.element) * outputs
+    shared = 3 * how.element * ffn.shared_intermediate_size
+    return max(how.element * (outputs + 4 * width), weighing, shared)
 
 
-def forward_bytes(stacks: Iterable[Stack], tokens: dict[str, int], element_bytes: int) -> int:
+def block_bytes(ffn: Dense, how: Pass) -> int:
+    plain = 4 if how.traits.activation_tensors > 2 else 2
+    tensors = how.traits.block_tensors or ((4 if how.traits.fuses_gate else 3) if ffn.gated else plain)
+    return int(tensors * how.element * ffn.intermediate_size)
+
+
+def mixer_moments(mixer: Mixer, how: Pass) -> Iterator[int]:
+    """Bytes a token while queries and keys are rotated, and while attention is computed."""
+    widths, e = attention_widths(mixer), how.element
+    queries, keys, values, output, heads = widths
+    if isinstance(mixer, LatentAttention):
+        yield e * (2 * queries + mixer.num_heads * mixer.content_dim + values + output)
+    else:
+        yield rotation_bytes(widths, how)
+    scores = how.traits.scores
+    if how.traits.eager_only or scores.biased:
+        each = scores.forward * e // 2 or (6 if scores.half_softmax and e == 2 else 10)
+        yield e * (3 * queries) + heads * how.seen * each
+        return
+    spread = 2 * queries + e * how.seen // e if how.masked and keys < queries else 0
+    yield e * (queries + output + spread) + (e * how.seen if how.masked else 0)
+
+
+def rotation_bytes(widths: Widths, how: Pass) -> int:
+    queries, keys, values, *_ = widths
+    if not how.traits.float32_rotation or how.element == FLOAT32_BYTES:
+        return how.element * (4 * queries + keys + values)
+    copies = FLOAT32_BYTES * (queries + keys)
+    return how.element * (queries + keys + values) + copies + FLOAT32_BYTES * max(3 * queries, queries + 3 * keys)
+
+
+def forward_bytes(model: ModelSpec, tokens: dict[str, int], context: int, element_bytes: int) -> int:
     """
-    The widest layer of any stack × its tokens × bytes of an element. `tokens` is batch × length by a stack's role; stacks
+    The largest moment of any stack, with the tables that all layers share. `tokens` is batch × length by a stack's role; stacks
     run one after the other, so the largest counts.
     """
-    peaks = (
-        tokens.get(stack.role, 0) * max((layer_width(layer, stack.hidden_size) for layer in stack.layers), default=0)
-        for stack in stacks
+    return max(
+        (stack_bytes(stack, model, tokens.get(stack.role, 0), context, element_bytes) for stack in model.stacks), default=0
     )
-    return max(peaks, default=0) * element_bytes
+
+
+def stack_bytes(stack: Stack, model: ModelSpec, tokens: int, context: int, element_bytes: int) -> int:
+    built = traits(model.built_as)
+    kinds = {mixer.window for layer in stack.layers for mixer in layer.mixers if isinstance(mixer, Attention)}
+    windowed = any(window and window <= context for window in kinds) and tokens > 1
+    how = Pass(traits=built, element=element_bytes, seen=context, masked=windowed)
+    peak = max((layer_bytes(layer, stack.hidden_size, how) for layer in set(stack.layers)), default=0)
+    return tokens * (peak + shared_tables(stack, how, len(kinds)))
+
+
+def shared_tables(stack: Stack, how: Pass, kinds: int) -> int:
+    """Rotary tables and masks, one for each kind of attention."""
+    width = max((getattr(mixer, "key_dim", 0) for layer in stack.layers for mixer in layer.mixers), default=0)
+    mask = how.element * how.seen * kinds if how.traits.eager_only else how.seen if how.masked else 0
+    return 2 * how.element * width * kinds + mask
 
 
 def logits_bytes(batch_size: int, tokens: int, vocab_size: int, dtype: str) -> int:

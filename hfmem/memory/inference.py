@@ -137,7 +137,7 @@ def transients(model: ModelSpec, setting: Setting, tokens: dict[str, int]) -> It
         yield Item(name="activations", num_bytes=None, basis="modelled", note="unknown: config.json describes no layers")
         return
     alive, element = sum(tokens.values()), setting.dtypes.model_bytes
-    size = forward_bytes(model.stacks, tokens, element)
+    size = forward_bytes(model, tokens, setting.context, element)
     low, high = ranged(size)
     note = "widest layer, no gradients"
     if any(stack.role in ("vision", "audio") for stack in model.stacks):

@@ -36,7 +36,15 @@ def experts(config: Config) -> Experts:
 
 def dense_width(config: Config) -> int:
     """The declared width, else the four hidden sizes that classes without the field use."""
-    return width_of(config, "intermediate_size") or 4 * config.integer("hidden_size")
+    width = width_of(config, "intermediate_size") or 4 * config.integer("hidden_size")
+    return adjusted(config, width) if config.value("block_auto_adjust_ff_dim") else width
+
+
+def adjusted(config: Config, width: int) -> int:
+    """Two thirds of it, times a factor, in whole multiples (transformers modeling_lfm2.py)."""
+    factor, unit = config.value("block_ffn_dim_multiplier"), config.optional("block_multiple_of") or 1
+    scaled = int(2 * width / 3)
+    return scaled if factor is None else unit * -(-int(float(factor) * scaled) // unit)
 
 
 def width_of(config: Config, name: str) -> int:

@@ -109,6 +109,11 @@ class ModelSpec:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # the configuration as it was read
 
     @property
+    def built_as(self) -> str:
+        """The type whose modules the layers are."""
+        return self.read_as or self.text_type or self.model_type
+
+    @property
     def decoder(self) -> Stack | None:
         return next((stack for stack in self.stacks if stack.role == "decoder"), None)
 

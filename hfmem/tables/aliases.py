@@ -53,6 +53,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "moe_k",
         "moe_topk",
         "top_k",
+        "top_k_experts",
         "ffn_config.moe_top_k",
         "moe_router_topk",
     ),

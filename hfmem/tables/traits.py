@@ -15,6 +15,9 @@ class Scores(NamedTuple):
     half_softmax: bool = False  # computed in the model's dtype: no float32 output beside a 16-bit copy
     before: int = 0  # bytes kept from before the softmax, such as a capped score's tanh
     dropped: bool = False  # probabilities are dropped by default: a mask and the dropped copy
+    forward: int = 0  # bytes of a score alive at once in the forward pass, where it is neither 10 nor 6
+    broadcasts: bool = False  # keys shared by heads are not written out for each
+    biased: bool = False  # a bias a head and key, whatever computes attention
 
 
 class Traits(NamedTuple):
@@ -30,6 +33,11 @@ class Traits(NamedTuple):
     own_loss: bool = False  # computed its loss without a float32 copy until transformers 4.52
     scores: Scores = Scores()
     float32_routing: bool = False  # experts' outputs are multiplied by weights in float32
+    float32_rotation: bool = False  # queries and keys are rotated in float32
+    fuses_gate: bool = False  # one projection gives gate and up
+    stream_tensors: int = 4  # embeddings, a layer's input, residual, and the normalised copy its block reads
+    block_tensors: float = 0  # of the block's width, alive at once, where neither gating nor the activation says
+    eager_only: bool = False  # the class refuses sdpa and computes attention eagerly
     transposed: bool = False  # matrices are stored as input × output
     scales_embeddings: bool = False  # the embeddings stay beside their scaled copy
 
@@ -49,6 +57,9 @@ SCORES: dict[str, Scores] = {
     ),
     **dict.fromkeys(("gpt_bigcode", "seed_oss"), Scores(dropped=True)),
     **dict.fromkeys(("gemma2", "vaultgemma", "granite_swa", "granitemoe_swa"), Scores(before=2)),
+    "falcon": Scores(half_softmax=True, forward=8, broadcasts=True),
+    "bloom": Scores(forward=14),  # a layer's probabilities live until the next layer has its own
+    **dict.fromkeys(("t5", "mt5", "umt5"), Scores(forward=6, biased=True)),  # a bias a head and key, and two copies of it
 }  # fmt: skip
 _LAYER_NORM = Traits(norm="layer")
 TRAITS: dict[str, Traits] = {
@@ -82,6 +93,53 @@ TRAITS: dict[str, Traits] = {
         Traits(norm="layer", hidden_dropouts=2),
     ),
     "starcoder2": _LAYER_NORM,
-    **dict.fromkeys(("deepseek_v3", "glm4_moe"), Traits(float32_routing=True)),
     **dict.fromkeys(("granite", "granitemoe"), Traits(scales_embeddings=True)),
 }
+
+# Traced as SCORES are, serving a prompt.
+FLOAT32_ROUTING = frozenset(
+    (
+        "afmoe axk1 axk2 bailing_hybrid beam deepseek_v2 deepseek_v3 deepseek_v32 dots1 exaone_moe flint glm4_moe "
+        "glm4_moe_lite glm4v_moe glm_moe_dsa hunyuan_v1_moe hy_v3 hy_v4 inkling2 kimi_k25 kimi_linear kolibri1 "
+        "mimo_v2_flash minimax minimax_m2 minimax_m3_vl minimax_m3_vl_text gemma4 gemma4_text mistral_large4 mixtral "
+        "nemo_speechlm solar_open unlimited_ocr"
+    ).split()
+)
+FLOAT32_ROTATION = frozenset(
+    (
+        "apertus aya_vision beam cohere cohere2 cohere2_moe cohere2_vision deepseek_v4 ernie4_5 ernie4_5_moe "
+        "ernie4_5_vl_moe exaone4 exaone4_5 exaone_moe flex_olmo flint hunyuan_v1_dense hunyuan_v1_moe hy_v3 kolibri1 lfm3 "
+        "lfm3_vl muse_glimmer muse_spark olmo olmo2 olmo3 olmo_hybrid"
+    ).split()
+)
+FUSES_GATE = frozenset("glm glm4 glm_ocr phi3 phi4_multimodal youtu zamba2".split())
+# Only outputs are normalised: 3. GPT-2's position table, and what its attention gave, stay alive: 6.
+STREAM_TENSORS = {
+    **dict.fromkeys("olmo2 olmo3 exaone4 exaone4_5 flex_olmo exaone_moe".split(), 3),
+    "gpt2": 6,
+    "gpt-sw3": 6,
+    "stablelm": 6,
+}
+BLOCK_TENSORS = {"apertus": 5.5}  # xIELU, written in Python
+# Classes of transformers 5.23 whose `_supports_sdpa` is False
+EAGER_ONLY = frozenset(
+    (
+        "big_bird bigbird_pegasus blip bloom codegen cpmant deepseek_v4 flaubert flint fsmt gemma2 git got_ocr2 gpt_neo "
+        "gpt_neox_japanese gpt_oss gptj granite_swa granitemoe_swa hy_v4 imagegpt inkling2 inkling2_text led longt5 "
+        "megatron-bert mimo_v2_flash mpt mvp nllb-moe openai-gpt pegasus_x pp_chart2table prophetnet reformer rembert "
+        "roformer speech_to_text speecht5 switch_transformers t5gemma trocr vaultgemma xglm xlm xlnet"
+    ).split()
+)
+
+
+def traits(model_type: str) -> Traits:
+    """How a type's modules are built; as Llama's, where nothing is known of it."""
+    return TRAITS.get(model_type, LLAMA)._replace(
+        scores=SCORES.get(model_type, Scores()),
+        float32_routing=model_type in FLOAT32_ROUTING,
+        float32_rotation=model_type in FLOAT32_ROTATION,
+        fuses_gate=model_type in FUSES_GATE,
+        stream_tensors=STREAM_TENSORS.get(model_type, 4),
+        block_tensors=BLOCK_TENSORS.get(model_type, 0),
+        eager_only=model_type in EAGER_ONLY,
+    )

@@ -15,10 +15,10 @@ from hfmem.errors import CannotTell
 NOT_GEOMETRY = ("quantization_config", "auto_map", "architectures", "_attn_implementation", "attn_implementation")
 # The auto classes a type is looked up in where `architectures` names no class of transformers, in this order.
 AUTO_CLASSES = (
-    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
-    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
     "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES",
+    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
     "MODEL_MAPPING_NAMES",
 )
 

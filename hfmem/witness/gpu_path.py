@@ -32,6 +32,7 @@ def gpu_path(padded: bool = False) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(masking_utils, "is_tracing", lambda *_: padded))
+        stack.enter_context(patch.object(masking_utils, "fast_all", lambda *_: not padded))
         stack.enter_context(patch.object(masking_utils, "find_packed_sequence_indices", lambda *_: None))
         stack.enter_context(patch.object(functional, "scaled_dot_product_attention", attention))
         stack.enter_context(patch.object(functional, "dropout", dropout))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hfmem.memory.training.activations import LayerBytes, layer_bytes
 from hfmem.memory.training.experts import Merged, merged
-from hfmem.memory.training.extras import extra_bytes, type_of
+from hfmem.memory.training.extras import extra_bytes
 from hfmem.memory.training.loss import SEQUENCES, loss_bytes, loss_path, vocab_bytes
 from hfmem.memory.training.matrices import TOWERS, Tensors, scores_vocabulary, with_attention
 from hfmem.memory.training.mixing import Tokens
@@ -18,7 +18,7 @@ from hfmem.memory.training.passing import NONE, TRAINED, passing
 from hfmem.memory.training.workload import Training
 from hfmem.model.kinds import RecurrentState
 from hfmem.model.spec import Layer, ModelSpec, Stack
-from hfmem.tables.traits import LLAMA, SCORES, TRAITS, Scores, Traits
+from hfmem.tables.traits import TRAITS, Traits, traits
 
 DEFAULT_ENCODER_TOKENS = 512
 REPEATS_KEYS_UNTIL = (4, 48)  # transformers before it wrote keys and values out for every head in its sdpa path
@@ -226,9 +226,8 @@ def is_read(model: ModelSpec) -> bool:
     """Whether the architecture's modules were read or traced; others are built as Llama's are."""
     layers = model.decoder.layers if model.decoder else ()
     traced = all(extra_bytes(model, layer, 0, True) is not None for layer in dict.fromkeys(layers))
-    return bool(layers) and (type_of(model) in TRAITS or traced)
+    return bool(layers) and (model.built_as in TRAITS or traced)
 
 
 def traits_of(model: ModelSpec) -> Traits:
-    name = type_of(model)
-    return TRAITS.get(name, LLAMA)._replace(scores=SCORES.get(name, Scores()))
+    return traits(model.built_as)

@@ -50,14 +50,9 @@ def mixer_widths(mixer: object) -> dict[str, int]:
     return {}
 
 
-def type_of(model: ModelSpec) -> str:
-    """The type whose modules a model's layers are."""
-    return model.read_as or model.text_type or model.model_type
-
-
 def extra_bytes(model: ModelSpec, layer: Layer, hidden: int, trains: bool) -> int | None:
     """Bytes a token beyond the formula; None where this type's layers were not traced."""
-    row = (read_row("activations.json", type_of(model)) or {}).get(kind_of(layer))
+    row = (read_row("activations.json", model.built_as) or {}).get(kind_of(layer))
     if row is None:
         return None
     found = widths(layer, hidden)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from hfmem.errors import ConfigError
 from hfmem.memory.training.numerics import Numerics
+from hfmem.memory.widths import attention_widths
 from hfmem.model.kinds import (
     Attention,
     CompressedAttention,
@@ -59,41 +60,17 @@ def mixer_temporary(mixer: Mixer, numerics: Numerics, tokens: Tokens) -> int:
         return mixer_bytes(mixer, numerics, tokens) // 2
     queries, keys, values, output, heads = attention_widths(mixer)
     if tokens.attention == "eager":
-        return heads * tokens.context * (2 * softmax_bytes(numerics) - after_softmax(numerics)) - numerics.compute * output
+        return heads * tokens.context * scores_temporary(numerics) - numerics.compute * output
     gradients = numerics.compute * (output + queries + keys + values)
     if queries != output or numerics.compute == 4 or (tokens.attention == "sdpa" and tokens.padded):
         return gradients  # the memory-efficient kernel
     return gradients + 4 * queries + (2 * numerics.compute * queries if keys < queries else 0)
 
 
-class Widths(NamedTuple):
-    """Elements a token has of each."""
-
-    queries: int = 0
-    keys: int = 0
-    values: int = 0
-    output: int = 0
-    heads: int = 0
-
-
-def attention_widths(mixer: Mixer) -> Widths:
-    """What an attention kernel reads and writes; nothing for a mixer that is none."""
-    if isinstance(mixer, (Attention, CrossAttention)):
-        heads, shared = mixer.num_heads, mixer.num_kv_heads
-        return Widths(heads * mixer.key_dim, shared * mixer.key_dim, shared * mixer.value_dim, heads * mixer.value_dim, heads)
-    if isinstance(mixer, LatentAttention):
-        keys, values = mixer.num_heads * (mixer.content_dim + mixer.rotary_dim), mixer.num_heads * mixer.value_dim
-        return Widths(keys, keys, values, values, mixer.num_heads)
-    if isinstance(mixer, CompressedAttention):
-        width = mixer.num_heads * mixer.head_dim
-        return Widths(width, mixer.head_dim, mixer.head_dim, width, mixer.num_heads)
-    return Widths()
-
-
 def attention_bytes(mixer: Attention, numerics: Numerics, tokens: Tokens) -> int:
     queries, keys, values, output, _ = attention_widths(mixer)
     total = numerics.compute * (queries + keys + values + output) + scores(mixer.num_heads, numerics, tokens, tokens.context)
-    if expands(tokens):
+    if expands(tokens, numerics):
         total += numerics.compute * (queries + output - keys - values)
     return total + projection_extras(queries, keys, numerics)
 
@@ -108,8 +85,9 @@ def projection_extras(queries: int, keys: int, numerics: Numerics) -> int:
     return extra
 
 
-def expands(tokens: Tokens) -> bool:
-    return tokens.attention == "eager" or tokens.repeats_keys or (tokens.attention == "sdpa" and tokens.padded)
+def expands(tokens: Tokens, numerics: Numerics) -> bool:
+    eager = tokens.attention == "eager" and not numerics.traits.scores.broadcasts
+    return eager or tokens.repeats_keys or (tokens.attention == "sdpa" and tokens.padded)
 
 
 def scores(num_heads: int, numerics: Numerics, tokens: Tokens, seen: int) -> int:
@@ -123,6 +101,13 @@ def scores(num_heads: int, numerics: Numerics, tokens: Tokens, seen: int) -> int
 def softmax_bytes(numerics: Numerics) -> int:
     """Autocast computes every softmax in float32."""
     return numerics.compute if numerics.traits.scores.half_softmax and not numerics.casts else 4
+
+
+def scores_temporary(numerics: Numerics) -> int:
+    """Bytes of a score beyond what is saved, at the softmax in the backward pass or while the forward pass is run again."""
+    saved = softmax_bytes(numerics) + after_softmax(numerics)
+    forward = numerics.traits.scores.forward * numerics.compute // 2
+    return max(2 * softmax_bytes(numerics) - after_softmax(numerics), forward - saved)
 
 
 def after_softmax(numerics: Numerics) -> int:
