@@ -13,17 +13,30 @@ from typing import TYPE_CHECKING, Any
 from hfmem._version import __version__
 
 if TYPE_CHECKING:
-    from hfmem.api import estimate, load
+    from hfmem.api import estimate, load, verify
     from hfmem.errors import HfmemError
     from hfmem.memory.estimate import Estimate, Item, Phase
     from hfmem.memory.subject import Model
     from hfmem.memory.training.workload import Training
     from hfmem.memory.workload import Inference
 
-__all__ = ["Estimate", "HfmemError", "Inference", "Item", "Model", "Phase", "Training", "__version__", "estimate", "load"]
+__all__ = [
+    "Estimate",
+    "HfmemError",
+    "Inference",
+    "Item",
+    "Model",
+    "Phase",
+    "Training",
+    "__version__",
+    "estimate",
+    "load",
+    "verify",
+]
 
 _HOMES = {
-    "estimate": "hfmem.api", "load": "hfmem.api", "HfmemError": "hfmem.errors", "Estimate": "hfmem.memory.estimate",
+    "estimate": "hfmem.api", "load": "hfmem.api", "verify": "hfmem.api",
+    "HfmemError": "hfmem.errors", "Estimate": "hfmem.memory.estimate",
     "Item": "hfmem.memory.estimate", "Phase": "hfmem.memory.estimate", "Model": "hfmem.memory.subject",
     "Inference": "hfmem.memory.workload", "Training": "hfmem.memory.training.workload",
 }  # fmt: skip

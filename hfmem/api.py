@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from hfmem.checkpoint.read import read_checkpoint
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hfmem.memory.training.workload import Training
+    from hfmem.witness.values import Verification
 
 MODELOPT_FILE = "hf_quant_config.json"
 
@@ -45,9 +46,17 @@ def load_source(source: Source) -> Model:
     return describe(source.origin, spec, checkpoint)
 
 
-def estimate(model: Model | str | Path, workload: Inference | Training | None = None) -> Estimate:
-    """The memory a workload takes; a reference is loaded first."""
+def estimate(model: Model | str | Path, workload: Inference | Training | None = None, *, verify: bool = False) -> Estimate:
+    """
+    The memory a workload takes; a reference is loaded first. `verify` counts the class's parameters too.
+
+    A model without weight files is weighed as its class is built, where the verify extra is installed.
+    """
     subject = model if isinstance(model, Model) else load(model)
+    if verify or subject.checkpoint.format == "config-only":
+        from hfmem.witness.verify import count_too
+
+        subject = count_too(subject, asked=verify)
     if workload is None or isinstance(workload, Inference):
         from hfmem.memory.serving import estimate_inference
 
@@ -55,6 +64,18 @@ def estimate(model: Model | str | Path, workload: Inference | Training | None = 
     from hfmem.memory.training.estimate import estimate_training
 
     return estimate_training(subject, workload)
+
+
+def verify(model: Model | str | Path, workload: Inference | Training | None = None, **options: Any) -> Verification:
+    """
+    An estimate beside its witnesses (`witness.verify.verify` has the options).
+
+    Raises `CannotTell` where the verify extra is not installed.
+    """
+    from hfmem.witness.verify import verify as verified
+
+    subject = model if isinstance(model, Model) else load(model)
+    return verified(subject, estimate(subject, workload), **options)
 
 
 def read_spec(source: Source, path: str) -> ModelSpec:

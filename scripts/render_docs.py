@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,8 @@ import dry_runs
 
 BLOCK = re.compile(r"```console\n\$ (hfmem [^\n]+)\n(.*?)```", re.DOTALL)
 TABLE = re.compile(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", re.DOTALL)
+CONSTRAINTS = ROOT / "scripts" / "constraints.txt"
+LOCAL = re.compile(r"(torch \d+\.\d+\.\d+)\+\w+")  # a build for the CPU says so
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "method.md")
 
 
@@ -43,8 +46,22 @@ def main() -> int:
 
 
 def render(text: str) -> str:
-    text = BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{output(block[1])}```", text)
+    text = BLOCK.sub(lambda block: block[0] if is_left(block[1]) else f"```console\n$ {block[1]}\n{output(block[1])}```", text)
     return TABLE.sub(lambda block: f"<!-- begin {block[1]} -->\n{TABLES[block[1]]()}\n<!-- end {block[1]} -->", text)
+
+
+def is_left(command: str) -> bool:
+    """Whether a block has to stay as it is: witnesses need libraries, and other versions of them say other things."""
+    return command.startswith("hfmem verify") and not is_pinned()
+
+
+def is_pinned() -> bool:
+    """Whether the libraries of scripts/constraints.txt are installed in those versions."""
+    pinned = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
+    try:
+        return all(version(name).partition("+")[0] == wanted for name, wanted in pinned.items())
+    except PackageNotFoundError:
+        return False
 
 
 def measured() -> str:
@@ -79,7 +96,7 @@ def output(command: str) -> str:
     text = found.stdout + found.stderr
     for place, name in places.items():
         text = text.replace(place, name)
-    return text
+    return LOCAL.sub(r"\1", text)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ MAY_IMPORT = {
     "witness": {"witness", "checkpoint", "model", "memory"},
     "report": {"report", "memory", "witness", "units"},
     "api": {"sources", "checkpoint", "model", "memory", "witness"},
-    "cli": {"api", "memory", "report", "witness"},
+    "options": set(),
+    "terminal": {"report"},
+    "cli": {"__init__", "api", "memory", "report", "witness", "options", "terminal"},
     "__init__": {"api", "memory"},
     "__main__": {"cli"},
 }

@@ -84,12 +84,13 @@ def directory(tmp_path: Path, files: dict[str, bytes]) -> Path:
 
 
 CONFIG = json.dumps({"model_type": "llama", "num_hidden_layers": 2}).encode()
+FOREIGN = json.dumps({"model_type": "no-such-type", "num_hidden_layers": 2}).encode()  # no class that could be counted
 # what is given, exit code, words on stderr (or stdout where an answer is given)
 FAILURES: list[tuple[str, dict[str, bytes] | None, list[str], ExitCode, str]] = [
     ("no such path", None, ["./nothing-here"], ExitCode.NOT_FOUND, "nothing-here"),
     ("empty directory", {}, [], ExitCode.NOT_FOUND, "neither weights nor config.json"),
-    ("no weights", {"config.json": CONFIG}, [], ExitCode.CANNOT_TELL, "there are no weight files"),
-    ("no weights, accepted", {"config.json": CONFIG}, ["--partial"], ExitCode.OK, "there are no weight files"),
+    ("no weights", {"config.json": FOREIGN}, [], ExitCode.CANNOT_TELL, "there are no weight files"),
+    ("no weights, accepted", {"config.json": FOREIGN}, ["--partial"], ExitCode.OK, "there are no weight files"),
     ("broken header", {"config.json": CONFIG, "model.safetensors": b"12345678"}, [], ExitCode.BROKEN, "header of"),
     ("pointer", {"model.safetensors": b"version https://git-lfs.github.com/spec/v1\n"}, [], ExitCode.BROKEN, "Git LFS pointer"),
     ("GGUF", {"model-Q4_K_M.gguf": b"GGUF"}, [], ExitCode.CANNOT_TELL, "GGUF files, which are not read yet"),

@@ -123,7 +123,8 @@ def test_an_unknown_part_keeps_the_weights() -> None:
     assert any("num_hidden_layers should be a whole number, found 'two'" in note.message for note in found.notes)
 
 
-def test_a_directory_without_weights_has_a_cache_and_an_unknown() -> None:
+def test_a_directory_without_weights_has_a_cache_and_an_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hfmem.witness.ask.LIBRARIES", ("no_such_library",))
     found = api.estimate(loaded({"config.json": as_json(LLAMA)}), Inference(context=10))
     assert bytes_of(found, "weights") is None
     assert bytes_of(found, "kv_cache") == 2 * 2 * (8 + 8) * 10 * 2

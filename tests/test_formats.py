@@ -314,7 +314,8 @@ def test_weights_without_a_config_are_still_counted() -> None:
     assert not api.estimate(model).complete
 
 
-def test_a_config_without_weights_still_answers_geometry_and_caches() -> None:
+def test_a_config_without_weights_still_answers_geometry_and_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hfmem.witness.ask.LIBRARIES", ("no_such_library",))
     found = api.estimate(load({"config.json": CONFIG}), Inference(context=100))
     cache = found.item("kv_cache")
     assert cache is not None

@@ -36,7 +36,7 @@ QKVO = "q_proj,k_proj,v_proj,o_proj"
 
 def model(config: dict[str, Any]) -> Model:
     origin = Origin(reference="model", source="memory")
-    return Model(origin=origin, spec=read_model(config), checkpoint=Checkpoint(format="config-only"), weights=None)
+    return Model(origin=origin, spec=read_model(config), checkpoint=Checkpoint(format="none"), weights=None)
 
 
 def train(config: dict[str, Any], **options: Any) -> Estimate:

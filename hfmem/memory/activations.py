@@ -10,7 +10,8 @@ width, n heads, S keys a query sees, k experts a token:
                 activation written in Python 4·e·f
     experts     in one kernel: e·k·h + 4·e·k·f; or, weighing their outputs, 4·e·k·h, 12·k·h where that is in float32
     rotation    3·e·h + e·(4q + k + v); in float32 3·e·h + 2(q + k + v) + the copies of both and of one rotated
-    attention   3·e·h + e·(q + o); latent with keys and values written out; with a mask they are too, and a bias of e·S
+    attention   3·e·h + e·(q + o), and q + k + v where one projection gives them; latent with keys and values written out; with a
+                mask they are too, and a bias of e·S
     eager       3·e·h + e·q + keys and values written out, and scores, as they are, in float32 and after the softmax: 10·n·S; in
                 16 bits 6·n·S
     tables      rotary cosines and sines 2·e·width, the mask: a byte a key where a window is shorter than S, e where eager
@@ -80,8 +81,9 @@ def mixer_moments(mixer: Mixer, how: Pass) -> Iterator[int]:
         each = scores.forward * e // 2 or (6 if scores.half_softmax and e == 2 else 10)
         yield e * (3 * queries) + heads * how.seen * each
         return
-    spread = 2 * queries + e * how.seen // e if how.masked and keys < queries else 0
-    yield e * (queries + output + spread) + (e * how.seen if how.masked else 0)
+    spread = 2 * queries if how.masked and keys < queries else 0
+    fused = queries + keys + values if how.traits.fused_projections else 0  # their one output, which keys and values are views of
+    yield e * (queries + output + spread + fused) + (e * how.seen if how.masked else 0)
 
 
 def rotation_bytes(widths: Widths, how: Pass) -> int:

@@ -100,12 +100,22 @@ def weights_item(checkpoint: Checkpoint, weights: Weights | None, setting: Setti
         )
     less = "".join(f" − {row.num_bytes:,} ({row.reason})" for row in weights.differences if row.num_bytes)
     more = f" + {pickled:,} in pickled files, not opened" if pickled else ""
+    if checkpoint.format == "class":
+        return class_weights(weights, checkpoint)
     return Item(
         name="weights",
         num_bytes=weights.loaded_bytes + pickled,
         basis="measured",
         formula=f"{weights.stored_bytes:,} stored{less}{more}",
         note=f"{files} safetensors header{'s' if files != 1 else ''}, {checkpoint.num_tensors:,} tensors",
+    )
+
+
+def class_weights(weights: Weights, checkpoint: Checkpoint) -> Item:
+    """No file was read: the tensors are those the model's class makes."""
+    formula = f"{weights.num_parameters:,} parameters of {checkpoint.num_tensors:,} tensors, in the model's dtype"
+    return Item(
+        name="weights", num_bytes=weights.loaded_bytes, basis="derived", formula=formula, note="as the class is built; no file"
     )
 
 

@@ -49,11 +49,12 @@ def class_of(values: Mapping[str, Any]) -> Any:
     from transformers.models.auto import modeling_auto
 
     model_type = str(values.get("model_type", ""))
-    named = [name for name in values.get("architectures") or () if isinstance(name, str)]
+    said = values.get("architectures")
+    named = [name for name in said if isinstance(name, str)] if isinstance(said, list) else []
     tables = [getattr(modeling_auto, table) for table in AUTO_CLASSES]
     for name in (*named, *(table[model_type] for table in tables if model_type in table)):
         found = getattr(transformers, name if isinstance(name, str) else name[0], None)
-        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel) and found.config_class is not None:
             return found
     raise CannotTell(f"transformers has no model class for {model_type!r}", code="not-in-transformers")
 

@@ -16,6 +16,7 @@ from hfmem.witness.ask import Limits, ask
 from hfmem.witness.values import Counted, Row, Sizes
 
 WITNESS = "class on meta"
+RENAMED = {"gamma": "weight", "beta": "bias"}
 TORCH_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -127,11 +128,19 @@ def name_reasons(weights: Weights, found: Counted, spec: ModelSpec) -> Iterator[
     for group in found.stored:
         theirs[group.pattern] += group.num_elements
     paired = dict(pairs(set(ours), set(theirs)))
-    for name in sorted(set(ours) - set(paired)):
-        if ours[name]:
-            yield Difference(reason=f"not in the class: {name}", elements=ours[name], num_bytes=0)
-    for name in sorted(set(theirs) - set(paired.values())):
-        yield Difference(reason=f"missing from the files: {name}", elements=-theirs[name], num_bytes=0)
+    only_ours = {name: ours[name] for name in ours if name not in paired and ours[name]}
+    only_theirs = {name: -theirs[name] for name in set(theirs) - set(paired.values())}
+    for where, names in (("not in the class", only_ours), ("missing from the files", only_theirs)):
+        for module, elements in sorted(by_module(names).items()):
+            yield Difference(reason=f"{where}: {module}", elements=elements, num_bytes=0)
+
+
+def by_module(names: Mapping[str, int]) -> dict[str, int]:
+    """Elements of each module, its weight and bias together."""
+    found: Counter[str] = Counter()
+    for name, elements in names.items():
+        found[name.rpartition(".")[0] or name] += elements
+    return dict(found)
 
 
 def class_name(portion: Portion) -> str:
@@ -143,9 +152,11 @@ def class_name(portion: Portion) -> str:
 
 
 def pairs(ours: set[str], theirs: set[str]) -> Iterator[tuple[str, str]]:
-    """Names that are one tensor's: equal, or equal but for a prefix such as `model.`."""
+    """Names that are one tensor's: equal, but for a prefix such as `model.` and the words that norms once had."""
     ends = {name.split(".", 1)[-1]: name for name in theirs} | {name: name for name in theirs}
     for name in ours:
-        found = ends.get(name) or ends.get(name.split(".", 1)[-1])
+        stem, _, last = name.rpartition(".")
+        today = f"{stem}.{RENAMED[last]}" if last in RENAMED else name
+        found = next((ends[end] for end in (name, today, name.split(".", 1)[-1]) if end in ends), None)
         if found:
             yield name, found

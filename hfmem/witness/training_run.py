@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from hfmem.memory.training.dynamic import DEFAULT_ENCODER_TOKENS
 from hfmem.witness.build import build
 from hfmem.witness.fake import faking, make_fake
 from hfmem.witness.gpu_path import FLASH, gpu_path, use_gpu_kernels
@@ -114,11 +115,10 @@ def named_gradients(model: Any, live: Liveness) -> Iterator[None]:
 
 def step(model: Any, optimizer: Any, workload: Mapping[str, Any], live: Liveness, timeline: bool) -> None:
     """Forward, backward for every micro-batch; then the optimizer."""
-    shape = (workload["batch"], workload["context"])
-    given = inputs(model, shape, bool(workload["padded"]))
+    given = inputs(model, workload)
     for _ in range(min(2, workload["grad_accum"])):  # from the second on, all are alike
         with watch_modules(model, live, timeline), live.during("forward+loss"):
-            loss = model(**given, labels=given["input_ids"], use_cache=False).loss
+            loss = model(**given, use_cache=False).loss
         live.name_alive("forward+loss", "activations")
         with live.during("backward"):
             loss.backward()
@@ -127,7 +127,10 @@ def step(model: Any, optimizer: Any, workload: Mapping[str, Any], live: Liveness
         optimizer.step()
 
 
-def inputs(model: Any, shape: tuple[int, int], padded: bool) -> dict[str, Any]:
-    """Token ids, and a padding mask where sequences are padded."""
-    given = {"input_ids": torch.zeros(shape, dtype=torch.long)}
-    return given | {"attention_mask": torch.ones(shape, dtype=torch.long)} if padded else given
+def inputs(model: Any, workload: Mapping[str, Any]) -> dict[str, Any]:
+    """Token ids and labels, and a padding mask where sequences are padded; an encoder reads tokens of its own."""
+    labels = torch.zeros((workload["batch"], workload["context"]), dtype=torch.long)
+    reads = workload["encoder_tokens"] or DEFAULT_ENCODER_TOKENS
+    ids = torch.zeros((workload["batch"], reads), dtype=torch.long) if model.config.is_encoder_decoder else labels
+    given = {"input_ids": ids, "labels": labels}
+    return given | {"attention_mask": torch.ones_like(ids)} if workload["padded"] else given

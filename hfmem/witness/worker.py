@@ -68,9 +68,26 @@ def quiet() -> None:
 
 
 def witnesses() -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
-    from hfmem.witness.meta import count
+    """A witness by its name; each loads what it needs when it is asked."""
+    return {"count": count, "train": train, "serve": serve}
 
-    return {"count": count}
+
+def count(request: Mapping[str, Any]) -> dict[str, Any]:
+    from hfmem.witness import meta
+
+    return meta.count(request)
+
+
+def train(request: Mapping[str, Any]) -> dict[str, Any]:
+    from hfmem.witness import training_run
+
+    return training_run.train(request)
+
+
+def serve(request: Mapping[str, Any]) -> dict[str, Any]:
+    from hfmem.witness import inference_run
+
+    return inference_run.serve(request)
 
 
 if __name__ == "__main__":

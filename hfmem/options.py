@@ -1,0 +1,85 @@
+"""The options of the command line: each a type, its name where it is not the argument's, and a line of help."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+
+class Format(str, Enum):
+    """How a report is written."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+ModelArg = Annotated[str, typer.Argument(help="A directory or file, a Hub id (org/name[@revision]), hf://… or a Hub URL.")]
+ContextOpt = Annotated[int | None, typer.Option(help="Tokens per sequence [default: min(8192, the model's maximum)].")]
+BatchOpt = Annotated[int, typer.Option(help="Sequences at once.")]
+EngineOpt = Annotated[str, typer.Option(help="The engine that serves: transformers.")]
+WeightsOpt = Annotated[str | None, typer.Option(help="What if the weights were loaded as this dtype [default: as stored].")]
+KvOpt = Annotated[str | None, typer.Option(help="Dtype of cached keys and values [default: the checkpoint's or the model's].")]
+EncoderOpt = Annotated[int | None, typer.Option(help="Tokens an encoder reads [default: the model's own number, or 512].")]
+RevisionOpt = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub repository.")]
+TokenOpt = Annotated[str | None, typer.Option(help="A Hub token; prefer HF_TOKEN, which no process list shows.")]
+CacheOpt = Annotated[str | None, typer.Option(help="Where the Hub cache is [default: HF_HUB_CACHE].")]
+ExplainOpt = Annotated[bool, typer.Option("--explain", help="Show formulas with their numbers and where those came from.")]
+PartialOpt = Annotated[bool, typer.Option("--partial", help="Exit 0 although a part is unknown.")]
+FormatOpt = Annotated[Format, typer.Option("--format", help="How the report is written.")]
+VerifyOpt = Annotated[bool, typer.Option("--verify", help="Count the class's parameters too [needs the verify extra].")]
+QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print the total in bytes and nothing else.")]
+MethodOpt = Annotated[str, typer.Option(help="full, lora or qlora.")]
+PrecisionOpt = Annotated[str, typer.Option(help="bf16, fp16, fp32, or mixed: float32 weights, computed in 16 bits.")]
+AutocastOpt = Annotated[
+    bool | None, typer.Option(help="Compute under autocast, as trainers do with bf16=True [default: mixed does].")
+]
+MasterOpt = Annotated[bool | None, typer.Option(help="16-bit weights with a float32 copy in the optimizer [default: ZeRO has].")]
+GradientOpt = Annotated[str | None, typer.Option(help="bf16, fp16 or fp32 [default: the weights' dtype].")]
+OptimizerOpt = Annotated[str, typer.Option(help="adamw_torch_fused, adamw_torch, adamw_8bit, paged_adamw_8bit, sgd, muon …")]
+InBackwardOpt = Annotated[bool, typer.Option("--optimizer-in-backward", help="Each gradient is used and freed at once.")]
+CheckpointingOpt = Annotated[str, typer.Option(help="none, selective, full (every layer) or offloaded.")]
+ReentrantOpt = Annotated[bool | None, typer.Option(help="Reentrant checkpointing [default: before transformers 5].")]
+AttentionOpt = Annotated[str, typer.Option(help="flash (flash_attention_2 …), sdpa or eager.")]
+PaddedOpt = Annotated[
+    bool | None, typer.Option("--padded/--packed", help="Sequences of many lengths, or packed [default: unknown].")
+]
+KernelsOpt = Annotated[str, typer.Option(help="eager, liger, unsloth (fused norms and LoRA) or compile.")]
+LossOpt = Annotated[str, typer.Option(help="standard, bf16, fused-ce (one kernel over logits), chunked or fused (no logits).")]
+KeepLogitsOpt = Annotated[bool, typer.Option("--keep-logits", help="The loop keeps the model's output during the backward pass.")]
+LogitsToKeepOpt = Annotated[int | None, typer.Option(help="Tokens of each sequence that are scored [default: all].")]
+TaskOpt = Annotated[str, typer.Option(help="causal-lm, sequence-classification or token-classification.")]
+LabelsOpt = Annotated[int, typer.Option(help="Labels of a classifier.")]
+ObjectiveOpt = Annotated[str, typer.Option(help="sft, dpo, orpo or grpo.")]
+RankOpt = Annotated[int, typer.Option(help="Rank of LoRA adapters.")]
+TargetsOpt = Annotated[str, typer.Option(help="Modules with adapters, by comma, or all-linear.")]
+DropoutOpt = Annotated[bool, typer.Option("--lora-dropout", help="Adapters with dropout, which keeps a mask.")]
+DoraOpt = Annotated[bool, typer.Option("--dora", help="Adapters with a learned magnitude (DoRA).")]
+AdapterOpt = Annotated[str, typer.Option(help="fp32 (PEFT's default) or bf16.")]
+SaveOpt = Annotated[str, typer.Option(help="Modules trained whole beside the adapters, by comma.")]
+FreezeOpt = Annotated[str, typer.Option(help="Parts or modules that are not trained, by comma: vision, embeddings …")]
+QuantizationOpt = Annotated[str, typer.Option(help="Of --method qlora: nf4, fp4 or int8.")]
+DoubleOpt = Annotated[bool, typer.Option(help="Quantise the scales of 4-bit weights too.")]
+ResidualOpt = Annotated[
+    bool, typer.Option("--float32-residual", help="Norms in float32, as after prepare_model_for_kbit_training.")
+]
+ShardOpt = Annotated[str, typer.Option(help="none, ddp, zero1, zero2, zero3, fsdp, fsdp1, shard-grad-op or no-reshard.")]
+GpusOpt = Annotated[int, typer.Option(help="Devices that share the work.")]
+TensorOpt = Annotated[int, typer.Option(help="Devices that split every matrix.")]
+SequenceOpt = Annotated[bool, typer.Option(help="Tensor parallelism splits norms and residuals too.")]
+ContextParallelOpt = Annotated[int, typer.Option(help="Devices that split every sequence.")]
+OffloadOpt = Annotated[str, typer.Option(help="To the CPU: none, optimizer or parameters (and everything else).")]
+AccumOpt = Annotated[int, typer.Option(help="Micro-batches a step; above 1, gradients stay between them.")]
+ImageOpt = Annotated[int | None, typer.Option(help="Patches of images, or frames of audio, a sequence brings [default: none].")]
+VersionsOpt = Annotated[str, typer.Option("--transformers", help="The version of transformers that trains.")]
+TrainOpt = Annotated[bool, typer.Option("--train", help="Verify a training step; takes every option of `hfmem train`.")]
+DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Run the model's real code on fake tensors: no GPU, no weights.")]
+TextbookOpt = Annotated[bool, typer.Option("--textbook", help="Show what rules of thumb say of the same.")]
+StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit 1 when a difference is not explained.")]
+TimelineOpt = Annotated[
+    bool, typer.Option("--timeline", help="With --dry-run and --format json: bytes alive after every module.")
+]
+SecondsOpt = Annotated[float, typer.Option(help="Seconds a witness may take.", min=1)]
+GibOpt = Annotated[float, typer.Option(help="GiB a witness may take.", min=0.5)]
