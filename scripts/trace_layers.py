@@ -1,82 +1,37 @@
 """
 Run real transformers layers on small tensors and count what each leaves saved for its backward pass.
 
-Weights are one element expanded to their shape, so that any size builds; attention is a function that saves what flash
-attention saves. A storage counts from the operator that makes it until it is freed.
+Weights are one element expanded to their shape, so that any size builds; attention saves what flash attention saves. Storages are
+watched as in a dry run, to the byte.
 """
 
 from __future__ import annotations
 
-import weakref
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from transformers import AttentionInterface, AutoModelForCausalLM
-from transformers.masking_utils import AttentionMaskInterface
+from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from hfmem.witness.gpu_path import FLASH, register_flash
+from hfmem.witness.liveness import Liveness
+
+register_flash()
 SETTLED = 2  # layers until callers' variables no longer hold on to the embeddings and the first output
-
-
-class LiveBytes(TorchDispatchMode):
-    """Bytes of all storages alive but those known before."""
-
-    def __init__(self, known: list[torch.Tensor]) -> None:
-        super().__init__()
-        self.kept = [tensor.untyped_storage() for tensor in known]
-        self.sizes = {storage._cdata: 0 for storage in self.kept}
-        self.live = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, torch.Tensor):
-                self.note(tensor.untyped_storage())
-        return out
-
-    def note(self, storage: Any) -> None:
-        if storage._cdata not in self.sizes:
-            self.sizes[storage._cdata] = storage.nbytes()
-            self.live += storage.nbytes()
-            weakref.finalize(storage, self.free, storage._cdata)
-
-    def free(self, key: int) -> None:
-        self.live -= self.sizes.pop(key)
-
-
-class FlashLike(torch.autograd.Function):
-    """Saves queries, keys, values, output, and the log-sum-exp of 4 bytes a head and token."""
-
-    @staticmethod
-    def forward(ctx: Any, query: Any, key: Any, value: Any) -> Any:
-        batch, heads, tokens, _ = query.shape
-        out = query.new_zeros(batch, tokens, heads, value.shape[-1])
-        ctx.save_for_backward(query, key, value, out, torch.zeros(batch, heads, tokens))
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> Any:
-        return tuple(torch.zeros_like(tensor) for tensor in ctx.saved_tensors[:3])
-
-
-def flash_like(module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, **_: Any) -> tuple[Any, None]:
-    return FlashLike.apply(query, key, value), None
-
-
-AttentionInterface.register("recorded", flash_like)
-AttentionMaskInterface.register("recorded", lambda *_, **__: None)
 
 
 def build(config: dict[str, Any]) -> Any:
     """The causal model of a configuration, in 16 bits. Raises what the class raises."""
     parsed = CONFIG_MAPPING[config["model_type"]].from_dict({k: v for k, v in config.items() if k != "dtype"})
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(parsed, attn_implementation="recorded", dtype=torch.bfloat16)
+        model = AutoModelForCausalLM.from_config(parsed, attn_implementation=FLASH, dtype=torch.bfloat16)
     if hasattr(model, "set_experts_implementation"):
         model.set_experts_implementation("eager")
     for module in model.modules():
@@ -115,10 +70,11 @@ def saved_bytes(model: Any, count: int, tokens: int, trains: bool) -> list[int]:
         parameter.requires_grad_(trains)
     ids, after = torch.ones((1, tokens), dtype=torch.long), []
     hooks = [] if trains else [model.get_input_embeddings().register_forward_hook(require_gradient)]
-    with LiveBytes([*model.parameters(), *model.buffers(), ids]) as live, hooked(hooks):
+    with Liveness(block=1) as live, hooked(hooks):
+        live.note_all([*model.parameters(), *model.buffers(), ids], "weights")
         layers = layers_of(model, count)
-        hooks.append(layers[0].register_forward_pre_hook(lambda *_: after.append(live.live)))
-        hooks.extend(layer.register_forward_hook(lambda *_: after.append(live.live)) for layer in layers)
+        hooks.append(layers[0].register_forward_pre_hook(lambda *_: after.append(live.alive_bytes())))
+        hooks.extend(layer.register_forward_hook(lambda *_: after.append(live.alive_bytes())) for layer in layers)
         model(input_ids=ids, use_cache=False)
     return [last - before for before, last in pairwise(after)][SETTLED:]
 

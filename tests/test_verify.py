@@ -208,6 +208,13 @@ def test_a_dry_run_of_a_training_step(directory: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("attention", ["flash", "eager"])
+def test_a_dry_run_with_other_attention(directory: Path, attention: str) -> None:
+    found = verify(str(directory), "--train", "--context", "512", "--attention", attention, "--dry-run", "--strict")
+    assert found.exit_code == 0, found.stdout
+    assert "dry run         allocated peak" in found.stdout
+
+
 def test_a_dry_run_of_serving(directory: Path) -> None:
     found = verify(str(directory), "--context", "300", "--dry-run", "--format", "markdown", "--strict")
     assert found.exit_code == 0

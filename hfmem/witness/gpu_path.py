@@ -20,7 +20,7 @@ from unittest.mock import patch
 import torch
 from torch.nn import functional
 
-FLASH = "flash_on_fake"  # its name among transformers' attention functions
+FLASH = "fused_kernel"  # its name among transformers' attention functions, which must not say flash: that loads flash-attn
 FLASH_WIDTH = 256  # the widest head flash attention takes
 REPEATED = 128  # rows its accumulators are rounded up to
 

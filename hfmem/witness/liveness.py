@@ -57,8 +57,9 @@ def is_accumulated(old: Any, new: Any = None, *_: Any) -> bool:
 class Liveness(TorchDispatchMode):
     """Counts storages while it is entered; `phase` and `module` say where the run is."""
 
-    def __init__(self) -> None:
+    def __init__(self, block: int = BLOCK) -> None:
         super().__init__()
+        self.block = block
         self.storages: list[Storage] = []
         self.numbers: dict[int, int] = {}  # a live storage's address → its place in `storages`
         self.sharing: dict[int, int] = {}  # place → storages that stand for it, where a result was written in place
@@ -89,7 +90,7 @@ class Liveness(TorchDispatchMode):
         key = storage._cdata
         if key not in self.numbers:
             self.numbers[key] = len(self.storages)
-            self.storages.append(Storage(num_bytes=-(-storage.nbytes() // BLOCK) * BLOCK, phase=self.phase))
+            self.storages.append(Storage(num_bytes=-(-storage.nbytes() // self.block) * self.block, phase=self.phase))
             self.log.append((self.numbers[key], True, self.phase, self.module))
             weakref.finalize(storage, self.release, key)
         if category:
@@ -104,6 +105,10 @@ class Liveness(TorchDispatchMode):
         self.sharing[place] = self.sharing.get(place, 1) - 1
         if not self.sharing[place]:
             self.log.append((place, False, self.phase, self.module))
+
+    def alive_bytes(self) -> int:
+        """Bytes of what is alive and has no name: everything the run itself made."""
+        return sum(self.storages[place].num_bytes for place in set(self.numbers.values()) if not self.storages[place].category)
 
     def name_alive(self, phase: str, category: str) -> None:
         """What was made in a phase, is still alive and has no name yet."""
