@@ -197,7 +197,7 @@ def verify(
         wanted = {"runs": dry_run or timeline, "timeline": timeline, "textbook": textbook, "limits": limits}
         found = api.verify(api.load(model, **where), workload, **wanted)
         write(rendered_verification(found, format))
-        if strict and not found.agrees:
+        if strict and not found.is_settled:
             raise typer.Exit(ExitCode.UNEXPECTED)
 
 

@@ -77,7 +77,7 @@ VersionsOpt = Annotated[str, typer.Option("--transformers", help="The version of
 TrainOpt = Annotated[bool, typer.Option("--train", help="Verify a training step; takes every option of `hfmem train`.")]
 DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Run the model's real code on fake tensors: no GPU, no weights.")]
 TextbookOpt = Annotated[bool, typer.Option("--textbook", help="Show what rules of thumb say of the same.")]
-StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit 1 when a difference is not explained.")]
+StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit 1 when a difference is not explained, or a witness is silent.")]
 TimelineOpt = Annotated[
     bool, typer.Option("--timeline", help="With --dry-run and --format json: bytes alive after every module.")
 ]

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from hfmem.witness.build import read_infinity
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 logging.disable(logging.WARNING)
 
@@ -85,11 +87,6 @@ def read_config(model_type: str, values: dict[str, Any]) -> Any:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     return CONFIG_MAPPING[model_type](**json.loads(json.dumps(values), object_hook=read_infinity))
-
-
-def read_infinity(value: dict[str, Any]) -> Any:
-    """transformers writes an infinite number as an object with one key."""
-    return float(value["__float__"]) if set(value) == {"__float__"} else value
 
 
 def build(config: Any, *, architecture: str, dtype: str) -> Built:

@@ -250,6 +250,7 @@ def test_what_no_dry_run_follows_is_named(directory: Path, options: list[str], n
     found = verify(str(directory), "--train", "--dry-run", *options)
     assert found.exit_code == 0
     assert f"no dry run follows {named}" in found.stdout
+    assert verify(str(directory), "--train", "--dry-run", "--strict", *options).exit_code == ExitCode.UNEXPECTED
 
 
 def test_options_of_training_need_training(directory: Path) -> None:

@@ -100,3 +100,8 @@ class Verification:
     @property
     def agrees(self) -> bool:
         return all(row.agrees for row in self.rows)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every witness that was asked spoke, something was compared, and nothing is left unexplained."""
+        return self.agrees and not self.notes and any(row.ours is not None for row in self.rows)
