@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hfmem.checkpoint.tensors import DTYPE_BITS, Checkpoint
-from hfmem.memory.activations import forward_bytes, logits_bytes, ranged
+from hfmem.memory.activations import forward_bytes, logits_bytes, ranged, recurrent_layers
 from hfmem.memory.caches import cache_items, prefill_extra
 from hfmem.memory.estimate import Item, Note, Phase
 from hfmem.memory.weights import FLOATS, Weights, bytes_as
@@ -152,6 +152,8 @@ def transients(model: ModelSpec, setting: Setting, tokens: dict[str, int]) -> It
     note = "widest layer, no gradients"
     if any(stack.role in ("vision", "audio") for stack in model.stacks):
         note += "; text alone"
+    if recurrent_layers(model.decoder):
+        note += "; without the recurrent layers' scan"
     yield Item(
         name="activations",
         num_bytes=size,
