@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import checkpoints
 import compare_tables
 import dry_runs
+import measured_gpu
 
 BLOCK = re.compile(r"```console\n\$ (hfmem [^\n]+)\n(.*?)```", re.DOTALL)
 TABLE = re.compile(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", re.DOTALL)
@@ -73,6 +74,7 @@ def measured() -> str:
 # What a mark stands for; dry runs and comparisons are the recorded ones
 TABLES: dict[str, Callable[[], str]] = {
     "measured_training": measured,
+    "measured_gpu": lambda: measured_gpu.table().rstrip(),
     "dry_runs": lambda: dry_runs.tables(dry_runs.recorded()),
     "comparison": lambda: compare_tables.table().rstrip(),
     "comparison_short": lambda: compare_tables.short_table().rstrip(),
