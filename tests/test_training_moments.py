@@ -4,11 +4,15 @@ import pytest
 from test_training import model, train
 
 from hfmem.memory.training.adapters import adapter_tensors
-from hfmem.memory.training.matrices import elements, tensors_of
+from hfmem.memory.training.arriving import tied_table
+from hfmem.memory.training.dynamic import Dynamic
+from hfmem.memory.training.matrices import Tensors, elements, tensors_of
 from hfmem.memory.training.mixing import Tokens, mixer_bytes
 from hfmem.memory.training.numerics import numerics_of
+from hfmem.memory.training.static import static_state
 from hfmem.memory.training.workload import Training
 from hfmem.model.kinds import Attention
+from hfmem.model.spec import Dense, Experts
 from hfmem.tables.traits import LLAMA, SCORES
 
 LAYERS, HIDDEN, BLOCK, VOCABULARY = 4, 512, 1024, 32_000
@@ -50,6 +54,16 @@ def test_accumulated_gradients_are_there_all_the_time() -> None:
 
 # type, bytes a head and key that eager attention keeps in 16 bits
 SCORED = [("llama", 6), ("falcon", 2), ("bert", 5), ("gpt_bigcode", 7), ("gemma2", 8)]
+
+
+def test_a_small_head_matrix_beside_a_tied_table_is_no_head() -> None:
+    """RoBERTa's `lm_head.dense` is hidden × hidden; its scores come from the embeddings."""
+    roberta = {**TIED, "model_type": "roberta", "architectures": ["RobertaForMaskedLM"]}
+    dense = Tensors(module="dense", rows=HIDDEN, cols=HIDDEN, count=1, role="head", is_linear=True)
+    found = static_state((*tensors_of(model(roberta).spec, None), dense), Training())
+    assert tied_table(found, Dynamic(logits=1)) == TABLE
+    whole = Tensors(module="lm_head", rows=VOCABULARY, cols=HIDDEN, count=1, role="head", is_linear=True)
+    assert tied_table(static_state((*tensors_of(model(roberta).spec, None), whole), Training()), Dynamic(logits=1)) == 0
 
 
 @pytest.mark.parametrize(("model_type", "each"), SCORED)
@@ -94,3 +108,22 @@ def test_before_transformers_5_experts_were_modules() -> None:
 def test_capped_logits_keep_their_tanh() -> None:
     plain, capped = (phase({**SMALL, "final_logit_softcapping": cap}, "forward+loss")["logits"] for cap in (None, 30.0))
     assert capped - plain == 64 * VOCABULARY * 2
+
+
+DENSE_FIRST = {"model_type": "deepseek_v32", "num_hidden_layers": 6, "n_routed_experts": 8, "num_experts_per_tok": 2}
+
+
+@pytest.mark.parametrize(
+    ("fields", "dense"), [({}, 3), ({"first_k_dense_replace": 1}, 1), ({"mlp_layer_types": ["dense"] * 5 + ["sparse"]}, 5)]
+)
+def test_a_file_says_how_many_layers_are_dense(fields: dict[str, object], dense: int) -> None:
+    """The class makes its list from the number; its default list is not the file's."""
+    decoder = model({**DENSE_FIRST, **fields}).spec.decoder
+    assert decoder and sum(isinstance(layer.ffn, Dense) for layer in decoder.layers) == dense
+
+
+def test_llama_4_runs_every_token_through_every_expert() -> None:
+    decoder = model(
+        {"model_type": "llama4_text", "num_hidden_layers": 2, "num_local_experts": 16, "interleave_moe_layer_step": 1}
+    ).spec.decoder
+    assert decoder and [layer.ffn.experts_per_token for layer in decoder.layers if isinstance(layer.ffn, Experts)] == [16, 16]

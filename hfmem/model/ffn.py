@@ -7,6 +7,7 @@ from hfmem.model.spec import Dense, Experts
 from hfmem.tables.remote import HALVED_FFN, PLAIN_FFN
 
 ATTENTION_FREE = {"moe", "mlp"}
+RUN_ALL = {"llama4", "llama4_text"}  # every expert computes every token, whose weight is then zero (modeling_llama4.py)
 
 
 def read_ffn(config: Config, kind: str, has_own_blocks: bool) -> Dense | Experts | None:
@@ -28,7 +29,7 @@ def experts(config: Config) -> Experts:
     shared = config.optional("n_shared_experts") or 0
     return Experts(
         num_experts=num_experts(config),
-        experts_per_token=config.optional("num_experts_per_tok") or 1,
+        experts_per_token=num_experts(config) if config.model_type in RUN_ALL else config.optional("num_experts_per_tok") or 1,
         intermediate_size=width,
         shared_intermediate_size=config.optional("shared_expert_intermediate_size") or shared * width,
     )
@@ -60,7 +61,8 @@ def is_sparse(config: Config) -> bool:
     """Whether the layer routes its tokens, by whichever way the configuration says it."""
     layer = config.layer or 0
     named = config.value("mlp_layer_types")
-    if isinstance(named, list) and layer < len(named):
+    is_own = config.has("mlp_layer_types") or not config.has("first_k_dense_replace")  # else the class makes it from that
+    if is_own and isinstance(named, list) and layer < len(named):
         return str(named[layer]) != "dense"
     if layer < (config.optional("first_k_dense_replace") or 0) or layer in (config.items("mlp_only_layers") or ()):
         return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 WRAPPED_TYPES = frozenset(
     (
-        "mixtral minimax minimax_m2 qwen2_moe afmoe deepseek_v2 deepseek_v3 deepseek_v32 dots1 ernie4_5_moe glm4_moe "
+        "mixtral minimax minimax_m2 afmoe deepseek_v2 deepseek_v3 deepseek_v32 dots1 ernie4_5_moe glm4_moe "
         "glm4_moe_lite glm_moe_dsa glm4v_moe longcat_flash solar_open mellum qwen3_moe beam qwen3_omni_moe "
         "qwen3_omni_moe_thinker qwen3_omni_moe_text qwen3_next hunyuan_v1_moe flex_olmo olmoe exaone_moe cohere2_moe"
     ).split()

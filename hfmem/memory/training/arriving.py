@@ -59,6 +59,10 @@ def tied_table(static: Static, dynamic: Dynamic) -> int:
     """The gradient of a table that also scores; 0 where the head is its own or nothing is scored."""
     tensors = [tensor for group in static.trained for tensor in group.tensors]
     tables = [tensor for tensor in tensors if tensor.role == "embeddings" and tensor.cols > 1]
-    if not (tables and dynamic.logits) or any(tensor.role == "head" for tensor in tensors):
+    if not (tables and dynamic.logits):
         return 0
-    return part(static, [replace(max(tables, key=lambda tensor: tensor.elements), count=1)])
+    table = max(tables, key=lambda tensor: tensor.elements)
+    has_head = any(
+        tensor.role == "head" and (tensor.elements >= table.elements or tensor.module == "score") for tensor in tensors
+    )
+    return 0 if has_head else part(static, [replace(table, count=1)])
