@@ -11,7 +11,7 @@ import typer
 
 from hfmem import options as opt
 from hfmem._version import __version__
-from hfmem.errors import ExitCode
+from hfmem.errors import ExitCode, UsageError
 from hfmem.terminal import failures, write
 
 if TYPE_CHECKING:
@@ -165,7 +165,8 @@ def takes_options_of(*commands: Callable[..., None]) -> Callable[[Callable[..., 
     return decorate
 
 
-NOT_SHARED = ("explain", "partial", "quiet", "verify")
+SERVING = ("batch", "context", "encoder_tokens", "engine", "weights_dtype", "kv_dtype")  # the first three are training's too
+NOT_SHARED = ("explain", "partial", "verify")
 
 
 @app.command()
@@ -191,31 +192,41 @@ def verify(
         from hfmem import api
         from hfmem.witness.ask import Limits
 
+        if timeline and format is not opt.Format.json:
+            raise UsageError("--timeline is written as JSON alone", code="bad-workload", hint="add --format json")
         workload = workload_of(train, options)
         where = {name: options[name] for name in ("revision", "token", "cache_dir")}
         limits = Limits(memory_bytes=int(memory_limit * 2**30), seconds=time_limit)
         wanted = {"runs": dry_run or timeline, "timeline": timeline, "textbook": textbook, "limits": limits}
         found = api.verify(api.load(model, **where), workload, **wanted)
-        write(rendered_verification(found, format))
+        write(word(found.agrees) if options["quiet"] else rendered_verification(found, format))
+        if found.agrees is None:
+            raise typer.Exit(ExitCode.CANNOT_TELL)
         if strict and not found.is_settled:
             raise typer.Exit(ExitCode.UNEXPECTED)
 
 
 def workload_of(train: bool, options: dict[str, Any]) -> Inference | Training:
     """The workload to verify. Raises `UsageError` for options of the other command."""
-    from hfmem.errors import UsageError
     from hfmem.memory.training.workload import parse_training
     from hfmem.memory.workload import Inference
 
-    training = parse_training(options)
+    training, serving = parse_training(options), Inference(**{name: options[name] for name in SERVING})
     if train:
+        lost = [name for name in SERVING[3:] if getattr(serving, name) != getattr(Inference(), name)]
+        if lost:
+            raise UsageError(
+                f"--{lost[0].replace('_', '-')} is an option of serving", code="bad-workload", hint="leave --train out"
+            )
         return training
-    shared = ("batch", "context", "encoder_tokens")
-    lost = [name for name in training.changed_options() if name not in shared]
+    lost = [name for name in training.changed_options() if name not in SERVING]
     if lost:
         raise UsageError(f"--{lost[0].replace('_', '-')} is an option of training", code="bad-workload", hint="add --train")
-    names = ("batch", "context", "engine", "weights_dtype", "kv_dtype", "encoder_tokens")
-    return Inference(**{name: options[name] for name in names})
+    return serving
+
+
+def word(agrees: bool | None) -> str:
+    return "unknown" if agrees is None else "agrees" if agrees else "disagrees"
 
 
 def rendered_verification(found: Verification, format: opt.Format) -> str:

@@ -81,5 +81,5 @@ StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit 1 when a differe
 TimelineOpt = Annotated[
     bool, typer.Option("--timeline", help="With --dry-run and --format json: bytes alive after every module.")
 ]
-SecondsOpt = Annotated[float, typer.Option(help="Seconds a witness may take.", min=1)]
-GibOpt = Annotated[float, typer.Option(help="GiB a witness may take.", min=0.5)]
+SecondsOpt = Annotated[float, typer.Option(help="Seconds a witness may take.", min=1, max=86400)]
+GibOpt = Annotated[float, typer.Option(help="GiB a witness may take.", min=0.5, max=4096)]

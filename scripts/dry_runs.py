@@ -89,6 +89,7 @@ def subject(name: str, layers: int | None = LAYERS) -> Model:
     text = (ROOT / "fixtures" / name.replace("/", "--") / "config.json").read_text()
     raw = json.loads(text) if layers is None else shortened(json.loads(text), layers)
     raw.pop("quantization_config", None)
+    raw |= {"dtype": "bfloat16", "torch_dtype": "bfloat16"}  # what nearly everyone serves in, whatever was stored
     model = load_source(MemorySource({"config.json": json.dumps(raw).encode()}))
     return with_class_weights(model, counted(count({"config": raw, "dtype": "bfloat16"})))
 

@@ -22,7 +22,10 @@ from dry_runs import GRID, MODELS, serving_run, subject, training_runs  # noqa: 
 
 from hfmem.memory.serving import estimate_inference  # noqa: E402
 from hfmem.memory.subject import Model  # noqa: E402
+from hfmem.memory.training.items import WORKSPACE_BYTES  # noqa: E402
+from hfmem.memory.training.workload import Training  # noqa: E402
 from hfmem.memory.workload import Inference  # noqa: E402
+from hfmem.tables.experts import WRAPPED_TYPES  # noqa: E402
 from hfmem.witness.class_count import TORCH_NAMES  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and torch, on configurations that are not ours
@@ -89,3 +92,38 @@ def test_most_of_them_are_closer() -> None:
         pytest.skip("the medians are those of the whole grid, and a part of it was run")
     assert statistics.median(ERRORS["training"]) <= 0.01
     assert statistics.median(ERRORS["activations"]) <= 0.03
+
+
+# Options beyond the grid, on one dense model, and what an encoder-decoder reads
+OTHERS: list[tuple[str, dict[str, Any]]] = [
+    ("meta-llama/Llama-3.2-1B", {"method": "qlora", "checkpointing": "full"}),
+    ("meta-llama/Llama-3.2-1B", {"precision": "fp32", "optimizer": "sgd"}),
+    ("meta-llama/Llama-3.2-1B", {"optimizer": "adamw_torch", "context": 256}),
+    ("meta-llama/Llama-3.2-1B", {"grad_accum": 4}),
+    ("meta-llama/Llama-3.2-1B", {"padded": True, "batch": 2}),
+    ("meta-llama/Llama-3.2-1B", {"attention": "flash", "batch": 4, "context": 512}),
+    ("meta-llama/Llama-3.2-1B", {"method": "lora", "dora": True, "lora_targets": "q_proj,v_proj"}),
+    ("meta-llama/Llama-3.2-1B", {"method": "lora", "lora_dropout": True, "adapter_dtype": "bf16"}),
+    ("Qwen/Qwen3-0.6B", {"checkpointing": "full", "reentrant": True}),
+    ("mistralai/Mixtral-8x7B-v0.1", {"method": "lora", "lora_targets": "q_proj,v_proj"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OTHERS)
+def test_other_options_are_those_of_the_dry_run(name: str, options: dict[str, Any]) -> None:
+    from hfmem.memory.training.estimate import estimate_training
+    from hfmem.witness.training_run import train
+
+    model = subject(name)
+    estimate = estimate_training(model, Training(**{"context": 1024, **options}))
+    found = train({"config": dict(model.spec.raw), "workload": dict(estimate.resolved)})
+    dry = max(phase["total_bytes"] for phase in found["phases"].values())
+    assert estimate.totals["allocated_bytes"] - WORKSPACE_BYTES == pytest.approx(dry, rel=0.05)
+
+
+def test_experts_pefts_own_table_names_are_ours() -> None:
+    from peft.utils import transformers_weight_conversion
+
+    patterns = vars(transformers_weight_conversion)["_MODEL_TO_CONVERSION_PATTERN"]
+    theirs = {name for name, base in patterns.items() if base in ("mixtral", "qwen2_moe") and name.islower()}
+    assert theirs == WRAPPED_TYPES

@@ -161,6 +161,13 @@ def test_more_never_needs_less(subject: Model, context: int, more: int, batch: i
     assert less.total_bytes == max(phase.total_bytes for phase in less.phases)
 
 
+def test_a_masked_language_model_scores_every_token() -> None:
+    masked = {**BERT, "architectures": ["BertForMaskedLM"], "dtype": "bfloat16"}
+    found = api.estimate(model(masked), Inference(context=100, batch=3))
+    assert bytes_of(found, "logits", "prefill") == 3 * 100 * 30522 * 2
+    assert api.estimate(model({**masked, "architectures": ["BertModel"]}), Inference(context=100)).item("logits") is None
+
+
 def test_items_say_how_they_are_known() -> None:
     peak = api.estimate(model(LLAMA)).peak
     assert {item.name: item.basis for item in peak.items} == {

@@ -9,7 +9,7 @@ width, n heads, S keys a query sees, k experts a token:
     block       gated: activation, up and product 3·e·f; 4·e·f where one projection gives gate and up; plain 2·e·f; an
                 activation written in Python 4·e·f
     experts     in one kernel: e·k·h + 4·e·k·f; or, weighing their outputs, 4·e·k·h, 12·k·h where that is in float32
-    rotation    3·e·h + e·(4q + k + v); in float32 3·e·h + 2(q + k + v) + the copies of both and of one rotated
+    rotation    3·e·h + e·(4q + k + v); in float32 3·e·h + e·(q + k + v) + 10q or 14q, or the copies of both and of one rotated
     attention   3·e·h + e·(q + o), and q + k + v where one projection gives them; latent with keys and values written out; with a
                 mask they are too, and a bias of e·S
     eager       3·e·h + e·q + keys and values written out, and scores, as they are, in float32 and after the softmax: 10·n·S; in
@@ -88,8 +88,10 @@ def mixer_moments(mixer: Mixer, how: Pass) -> Iterator[int]:
 
 def rotation_bytes(widths: Widths, how: Pass) -> int:
     queries, keys, values, *_ = widths
-    if not how.traits.float32_rotation or how.element == FLOAT32_BYTES:
+    if how.traits.float32_rotation is None or how.element == FLOAT32_BYTES:
         return how.element * (4 * queries + keys + values)
+    if how.traits.float32_rotation:
+        return how.element * (queries + keys + values) + how.traits.float32_rotation * queries
     copies = FLOAT32_BYTES * (queries + keys)
     return how.element * (queries + keys + values) + copies + FLOAT32_BYTES * max(3 * queries, queries + 3 * keys)
 

@@ -163,10 +163,19 @@ def transients(model: ModelSpec, setting: Setting, tokens: dict[str, int]) -> It
         formula=f"{alive:,} tokens × {size // max(1, alive * element):,} elements × {element} B",
         note=note,
     )
-    if model.vocab_size and model.writes_tokens:
+    if model.vocab_size and scores_every_token(model):
+        formula = f"{alive:,} tokens × {model.vocab_size:,} × {element} B"
+        every = alive * model.vocab_size * element
+        yield Item(name="logits", num_bytes=every, basis="derived", formula=formula, note="every token is scored")
+    elif model.vocab_size and model.writes_tokens:
         scores = logits_bytes(setting.batch, 1, model.vocab_size, setting.model_dtype)
         formula = f"{setting.batch} × 1 token × {model.vocab_size:,} × ({setting.dtypes.model_bytes} + 4 B)"
         yield Item(name="logits", num_bytes=scores, basis="derived", formula=formula, note="the last token is scored")
+
+
+def scores_every_token(model: ModelSpec) -> bool:
+    """Whether a class gives scores for each token it reads, as masked language models do."""
+    return bool(model.architecture and model.architecture.endswith(("ForMaskedLM", "ForPreTraining")))
 
 
 def extra(model: ModelSpec, setting: Setting) -> Iterator[Item]:

@@ -40,6 +40,7 @@ def row_dict(row: Row) -> dict[str, Any]:
         "ours": row.ours,
         "difference": row.difference,
         "unexplained": row.unexplained,
+        "is_account": row.is_account,
         "tolerance": row.tolerance,
         "agrees": row.agrees,
         "reasons": [{"reason": r.reason, "elements": r.elements, "bytes": r.num_bytes} for r in row.reasons],

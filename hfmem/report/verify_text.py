@@ -43,7 +43,7 @@ def table(found: Verification) -> Iterator[str]:
 def amount(row: Row, number: int | None) -> str:
     if number is None:
         return "unknown"
-    return f"{number:,}" if row.unit == "parameters" else memory(number)
+    return memory(number) if row.unit == "bytes" else f"{number:,}"
 
 
 def difference(row: Row) -> str:
@@ -51,18 +51,19 @@ def difference(row: Row) -> str:
         return ""
     if row.tolerance and row.counted:
         return f"{row.difference / row.counted:+.2%}"
-    return "0" if not row.difference else f"{row.difference:+,}" if row.unit == "parameters" else f"{memory(row.difference)}"
+    return signed(row, row.difference) if row.difference else "0"
+
+
+def signed(row: Row, number: int) -> str:
+    return memory(number) if row.unit == "bytes" else f"{number:+,}"
 
 
 def why(row: Row) -> Iterator[str]:
     """Named reasons, what they leave, and what the witness adds."""
     for reason in row.reasons:
-        yield (
-            f"{reason.reason} {reason.elements:+,}" if row.unit == "parameters" else f"{reason.reason} {memory(reason.num_bytes)}"
-        )
-    if row.unexplained and not row.agrees:
-        left = f"{row.unexplained:+,}" if row.unit == "parameters" else memory(row.unexplained)
-        yield f"UNEXPLAINED {left}" if not row.tolerance else f"beyond {row.tolerance:.0%}"
+        yield f"{reason.reason} {signed(row, reason.num_bytes if row.unit == 'bytes' else reason.elements)}"
+    if row.unexplained and not row.agrees and not row.is_account:
+        yield f"UNEXPLAINED {signed(row, row.unexplained)}" if not row.tolerance else f"beyond {row.tolerance:.0%}"
     if row.note:
         yield row.note
 
@@ -90,7 +91,7 @@ def rules(found: tuple[Rule, ...]) -> Iterator[str]:
 
 def verdict(found: Verification) -> str:
     """One line: whether anything is left unexplained."""
-    known = [row for row in found.rows if row.ours is not None]
+    known = found.compared
     versions = ", ".join(f"{name} {number}" for name, number in found.versions.items())
     if not known:
         return f"nothing was compared · {versions}"

@@ -33,7 +33,7 @@ class Traits(NamedTuple):
     own_loss: bool = False  # computed its loss without a float32 copy until transformers 4.52
     scores: Scores = Scores()
     float32_routing: bool = False  # experts' outputs are multiplied by weights in float32
-    float32_rotation: bool = False  # queries and keys are rotated in float32
+    float32_rotation: int | None = None  # None: in the model's dtype; else a value of FLOAT32_ROTATION
     fuses_gate: bool = False  # one projection gives gate and up
     stream_tensors: int = 4  # embeddings, a layer's input, residual, and the normalised copy its block reads
     block_tensors: float = 0  # of the block's width, alive at once, where neither gating nor the activation says
@@ -105,13 +105,13 @@ FLOAT32_ROUTING = frozenset(
         "nemo_speechlm solar_open unlimited_ocr"
     ).split()
 )
-FLOAT32_ROTATION = frozenset(
-    (
-        "apertus aya_vision beam cohere cohere2 cohere2_moe cohere2_vision deepseek_v4 ernie4_5 ernie4_5_moe "
-        "ernie4_5_vl_moe exaone4 exaone4_5 exaone_moe flex_olmo flint hunyuan_v1_dense hunyuan_v1_moe hy_v3 kolibri1 lfm3 "
-        "lfm3_vl muse_glimmer muse_spark olmo olmo2 olmo3 olmo_hybrid"
-    ).split()
-)
+# Bytes of an element of the queries alive while they are rotated in float32, beside queries, keys and values themselves; 0: both
+# queries and keys are copied first, and pairs are stacked
+FLOAT32_ROTATION: dict[str, int] = {
+    **dict.fromkeys(("olmo", "olmo2", "olmo3", "flex_olmo", "olmo_hybrid"), 10),
+    **dict.fromkeys(("ernie4_5", "ernie4_5_moe", "ernie4_5_vl_moe"), 14),
+    **dict.fromkeys(("cohere", "cohere2", "cohere2_moe", "aya_vision", "cohere2_vision"), 0),
+}
 FUSES_GATE = frozenset("glm glm4 glm_ocr phi3 phi4_multimodal youtu zamba2".split())
 # Only outputs are normalised: 3. GPT-2's position table, and what its attention gave, stay alive: 6.
 STREAM_TENSORS = {
@@ -120,7 +120,8 @@ STREAM_TENSORS = {
     "gpt-sw3": 6,
     "stablelm": 6,
 }
-BLOCK_TENSORS = {"apertus": 5.5}  # xIELU, written in Python
+# xIELU, and squares of a ReLU, are written in Python
+BLOCK_TENSORS = {"apertus": 5.5, "nemotron": 3, "arcee": 3, "persimmon": 3}
 # Classes of transformers 5.23 whose `_supports_sdpa` is False
 EAGER_ONLY = frozenset(
     (
@@ -137,7 +138,7 @@ def traits(model_type: str) -> Traits:
     return TRAITS.get(model_type, LLAMA)._replace(
         scores=SCORES.get(model_type, Scores()),
         float32_routing=model_type in FLOAT32_ROUTING,
-        float32_rotation=model_type in FLOAT32_ROTATION,
+        float32_rotation=FLOAT32_ROTATION.get(model_type),
         fuses_gate=model_type in FUSES_GATE,
         stream_tensors=STREAM_TENSORS.get(model_type, 4),
         block_tensors=BLOCK_TENSORS.get(model_type, 0),

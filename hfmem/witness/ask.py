@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,9 +18,28 @@ from typing import Any
 
 from hfmem._version import __version__
 from hfmem.errors import CannotTell
-from hfmem.witness.worker import OUT_OF_MEMORY
+from hfmem.witness.worker import OUT_OF_MEMORY, RUN_FAILED
 
 LIBRARIES = ("torch", "transformers", "accelerate", "peft")
+KERNELS = ("mamba-ssm", "causal-conv1d", "flash-linear-attention", "kernels")  # a class runs others where it finds these
+# What an answer has, by its witness
+SAYS = {
+    "count": {
+        "architecture",
+        "parameters",
+        "parameter_bytes",
+        "by_dtype",
+        "buffer_bytes",
+        "tied",
+        "whole",
+        "without_head",
+        "tensors",
+        "stored",
+    },
+    "train": {"phases", "timeline"},
+    "serve": {"phases", "timeline", "cache_bytes"},
+}
+SECRET = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)
 INSTALL = "pip install 'hfmem-cli[verify]'"
 MORE_MEMORY = "--memory-limit GIB lets the witness take more"
 
@@ -41,14 +61,19 @@ def ask(kind: str, request: Mapping[str, Any], limits: Limits | None = None) -> 
     versions = installed()
     question = json.dumps({"kind": kind, **request}, sort_keys=True)
     place = remembered(question, versions)
-    found = recall(place)
+    found = recall(place, kind)
     if found is None:
         found = run(kind, request, limits or Limits())
-        if found.get("code") != OUT_OF_MEMORY:
+        if found.get("code") not in (OUT_OF_MEMORY, RUN_FAILED):
             remember(place, found)
     if "found" not in found:
         hint = MORE_MEMORY if found["code"] == OUT_OF_MEMORY else None
-        raise CannotTell(f"transformers {versions['transformers']} refuses: {found['refused']}", code=found["code"], hint=hint)
+        who = (
+            "the run on fake tensors stopped"
+            if found["code"] == RUN_FAILED
+            else f"transformers {versions['transformers']} refuses"
+        )
+        raise CannotTell(f"{who}: {found['refused']}", code=found["code"], hint=hint)
     answer: dict[str, Any] = found["found"]
     return answer
 
@@ -89,7 +114,7 @@ def run(kind: str, request: Mapping[str, Any], limits: Limits) -> dict[str, Any]
 
 def surroundings() -> dict[str, str]:
     """The environment without the Hub: a witness needs no network and no token."""
-    kept = {name: value for name, value in os.environ.items() if "TOKEN" not in name}
+    kept = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
     return kept | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
 
 
@@ -100,8 +125,15 @@ def last_line(text: str) -> str:
 
 def remembered(question: str, versions: Mapping[str, str]) -> Path:
     """Where the answer to a question is kept; other libraries, or another witness, are another place."""
-    key = json.dumps([question, sorted(versions.items()), own_digest()])
+    key = json.dumps([question, sorted(versions.items()), sys.version, [optional(name) for name in KERNELS], own_digest()])
     return assets() / "hfmem" / "witness" / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+
+
+def optional(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 @cache
@@ -123,13 +155,16 @@ def assets() -> Path:
     return Path(base).expanduser() / "huggingface" / "assets"
 
 
-def recall(place: Path) -> dict[str, Any] | None:
+def recall(place: Path, kind: str) -> dict[str, Any] | None:
     """An answer of before; a file that is damaged is as good as none."""
     try:
         found = json.loads(place.read_text())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and ("found" in found or "refused" in found) else None
+    if not isinstance(found, dict):
+        return None
+    answered = isinstance(found.get("found"), dict) and SAYS[kind] <= set(found["found"])
+    return found if answered or (isinstance(found.get("refused"), str) and isinstance(found.get("code"), str)) else None
 
 
 def remember(place: Path, found: Mapping[str, Any]) -> None:

@@ -13,6 +13,17 @@ from typing import Any
 from hfmem.errors import CannotTell
 
 NOT_GEOMETRY = ("quantization_config", "auto_map", "architectures", "_attn_implementation", "attn_implementation")
+DEPTHS = (
+    "num_hidden_layers",
+    "num_layers",
+    "n_layer",
+    "n_layers",
+    "encoder_layers",
+    "decoder_layers",
+    "num_decoder_layers",
+    "depth",
+)
+MAX_LAYERS = 1000
 # The auto classes a type is looked up in where `architectures` names no class of transformers, in this order.
 AUTO_CLASSES = (
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
@@ -41,6 +52,15 @@ def parse_config(values: Mapping[str, Any]) -> Any:
 def read_infinity(value: dict[str, Any]) -> Any:
     """transformers writes an infinite number as an object with one key."""
     return float(value["__float__"]) if set(value) == {"__float__"} else value
+
+
+def refuse_absurd(values: Mapping[str, Any]) -> None:
+    """A module is made for every layer: a number of them that no model has would take hours."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            refuse_absurd(value)
+        elif name in DEPTHS and isinstance(value, int) and value > MAX_LAYERS:
+            raise CannotTell(f"{name} is {value:,}; a class is built with at most {MAX_LAYERS:,} layers", code="absurd-depth")
 
 
 def class_of(values: Mapping[str, Any]) -> Any:
@@ -73,6 +93,7 @@ def build(values: Mapping[str, Any], dtype: str, attention: str | None = None) -
 
     if attention == FLASH:
         register_flash()
+    refuse_absurd(values)
     config, made = parse_config(values), class_of(values)
     config.architectures = [made.__name__]
     with init_empty_weights(include_buffers=True):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hfmem.checkpoint.tensors import DTYPE_BITS, Grouping, Tensor, TensorGroup
 from hfmem.memory.inference import model_dtype
 from hfmem.memory.subject import Model
 from hfmem.memory.weights import Difference, Portion, Weights, weigh
-from hfmem.model.spec import ModelSpec
 from hfmem.witness.ask import Limits, ask
 from hfmem.witness.values import Counted, Row, Sizes
 
@@ -22,8 +22,7 @@ TORCH_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bf
 
 def count_class(model: Model, limits: Limits | None = None) -> Counted:
     """What the class of a model's config.json holds. Raises `CannotTell` as `ask` does."""
-    expected = model.weights.num_parameters if model.weights else None
-    request = {"config": dict(model.spec.raw), "dtype": TORCH_NAMES[dtype_of(model)], "expected": expected}
+    request = {"config": dict(model.spec.raw), "dtype": TORCH_NAMES[dtype_of(model)]}
     return counted(ask("count", request, limits))
 
 
@@ -68,35 +67,42 @@ def with_class_weights(model: Model, found: Counted) -> Model:
 
 
 def class_rows(model: Model, found: Counted) -> Iterator[Row]:
-    """Parameters, and the bytes they are stored in, against the headers."""
-    weights = model.weights
+    """Parameters and tensors against the headers, and where the stored bytes are."""
+    weights, row = model.weights, partial(Row, witness=WITNESS)
     if weights is None:
-        yield Row(
-            witness=WITNESS,
-            quantity="parameters",
-            counted=found.parameters,
-            ours=None,
-            unit="parameters",
-            note="no header was read",
-        )
+        yield row(quantity="parameters", counted=found.parameters, ours=None, unit="parameters", note="no header was read")
         return
-    names = tuple(name_reasons(weights, found, model.spec)) if found.parameters != weights.num_parameters else ()
+    extra = tuple(extra_modules(weights, found))
     what = f"{found.architecture}" + (f", {len(found.tied)} tied" if found.tied else "")
-    yield Row(
-        witness=WITNESS,
-        quantity="parameters",
-        counted=found.parameters,
-        ours=weights.num_parameters,
-        unit="parameters",
-        reasons=names,
-        note=what,
+    ours, theirs = weights.num_parameters, found.parameters
+    yield row(quantity="parameters", counted=theirs, ours=ours, unit="parameters", reasons=extra, note=what)
+    tensors, met, missing = matched(weights, found)
+    yield row(
+        quantity="tensors", counted=tensors, ours=met, unit="tensors", note=f"not in the files: {missing}" if missing else ""
     )
     width = DTYPE_BITS[dtype_of(model)] // 8
-    reasons = (
-        *byte_reasons(weights, found, width),
-        *(Difference(reason=r.reason, elements=0, num_bytes=r.elements * width) for r in names),
-    )
-    yield Row(witness=WITNESS, quantity="stored bytes", counted=found.parameter_bytes, ours=weights.stored_bytes, reasons=reasons)
+    more = (Difference(reason=r.reason, elements=0, num_bytes=r.elements * width) for r in extra)
+    reasons = (*byte_reasons(weights, found, width), *more)
+    counted_bytes, stored_bytes = found.parameter_bytes, weights.stored_bytes
+    yield row(quantity="stored bytes", counted=counted_bytes, ours=stored_bytes, reasons=reasons, is_account=True)
+
+
+def matched(weights: Weights, found: Counted) -> tuple[int, int, str]:
+    """Tensors the class has, how many of them the files have under the same name and shape, and the first that they have not."""
+    ours: Counter[tuple[str, tuple[int, ...] | None]] = Counter()
+    for portion in weights.portions:
+        if portion.elements:
+            shape = None if portion.reason == "packed weights" else portion.group.shape
+            ours[class_name(portion), shape] += portion.count
+    paired = {theirs: name for name, theirs in pairs({name for name, _ in ours}, {group.pattern for group in found.stored})}
+    total = met = 0
+    missing = ""
+    for group in found.stored:
+        name = paired.get(group.pattern, "")
+        have = min(group.count, ours[name, group.shape] + ours[name, None])
+        total, met = total + group.count, met + have
+        missing = missing or (f"{group.pattern} {list(group.shape)}" if have < group.count else "")
+    return total, met, missing
 
 
 def byte_reasons(weights: Weights, found: Counted, width: int) -> Iterator[Difference]:
@@ -115,24 +121,15 @@ def byte_reasons(weights: Weights, found: Counted, width: int) -> Iterator[Diffe
         yield Difference(reason="the class keeps some in another dtype", elements=0, num_bytes=kept)
 
 
-def name_reasons(weights: Weights, found: Counted, spec: ModelSpec) -> Iterator[Difference]:
-    """
-    Parameters that only the files or only the class have, by name.
-
-    A name on both sides with another number of elements is no reason: it stays unexplained.
-    """
+def extra_modules(weights: Weights, found: Counted) -> Iterator[Difference]:
+    """Parameters that only the files have, by module: loading drops them. What only the class has is no reason, but an error."""
     ours: Counter[str] = Counter()
     for portion in weights.portions:
         ours[class_name(portion)] += portion.elements
-    theirs: Counter[str] = Counter()
-    for group in found.stored:
-        theirs[group.pattern] += group.num_elements
-    paired = dict(pairs(set(ours), set(theirs)))
-    only_ours = {name: ours[name] for name in ours if name not in paired and ours[name]}
-    only_theirs = {name: -theirs[name] for name in set(theirs) - set(paired.values())}
-    for where, names in (("not in the class", only_ours), ("missing from the files", only_theirs)):
-        for module, elements in sorted(by_module(names).items()):
-            yield Difference(reason=f"{where}: {module}", elements=elements, num_bytes=0)
+    paired = dict(pairs(set(ours), {group.pattern for group in found.stored}))
+    only_ours = {name: elements for name, elements in ours.items() if elements and name not in paired}
+    for module, elements in sorted(by_module(only_ours).items()):
+        yield Difference(reason=f"not in the class: {module}", elements=elements, num_bytes=0)
 
 
 def by_module(names: Mapping[str, int]) -> dict[str, int]:
@@ -148,15 +145,23 @@ def class_name(portion: Portion) -> str:
     if portion.reason != "packed weights":
         return portion.group.pattern
     stem, _, last = portion.group.pattern.rpartition(".")
+    if last.endswith("_blocks"):
+        return portion.group.pattern.removesuffix("_blocks")
     return portion.group.pattern if last == "weight" else f"{stem}.weight"
 
 
 def pairs(ours: set[str], theirs: set[str]) -> Iterator[tuple[str, str]]:
-    """Names that are one tensor's: equal, but for a prefix such as `model.` and the words that norms once had."""
-    ends = {name.split(".", 1)[-1]: name for name in theirs} | {name: name for name in theirs}
+    """Names that are one tensor's: equal, but for what `spellings` undoes."""
+    ends = {end: name for name in theirs for end in spellings(name)} | {name: name for name in theirs}
     for name in ours:
-        stem, _, last = name.rpartition(".")
-        today = f"{stem}.{RENAMED[last]}" if last in RENAMED else name
-        found = next((ends[end] for end in (name, today, name.split(".", 1)[-1]) if end in ends), None)
+        found = next((ends[end] for end in (name, *spellings(name)) if end in ends), None)
         if found:
             yield name, found
+
+
+def spellings(name: str) -> Iterator[str]:
+    """A name without a prefix such as `model.`, without a tower's inner module, and with the words norms have today."""
+    stem, _, last = name.rpartition(".")
+    today = f"{stem}.{RENAMED.get(last, last)}".replace(".vision_model.", ".")
+    yield today
+    yield today.split(".", 1)[-1]

@@ -9,13 +9,16 @@ from hfmem.errors import CannotTell
 from hfmem.memory.estimate import Estimate
 from hfmem.memory.subject import Model
 from hfmem.memory.training.items import WORKSPACE_BYTES
+from hfmem.memory.training.matrices import TOWERS
 from hfmem.memory.weights import Difference
+from hfmem.model.spec import Experts
 from hfmem.witness.ask import Limits, ask
 from hfmem.witness.class_count import TORCH_NAMES, dtype_of
 from hfmem.witness.values import Row
 
 WITNESS = "dry run"
 TRAINING_TOLERANCE, ACTIVATIONS_TOLERANCE, STATIC_TOLERANCE = 0.05, 0.10, 0.01
+STATIC = ("weights", "adapters", "optimizer")
 # What the run follows; anything else is another program than the one that would be run.
 FOLLOWED: dict[str, tuple[object, ...]] = {
     "method": ("full", "lora", "qlora"),
@@ -35,9 +38,12 @@ FOLLOWED: dict[str, tuple[object, ...]] = {
     "freeze": ("",),
     "quantization": ("nf4", "fp4"),
     "float32_residual": (False,),
+    "shard": ("none",),
     "gpus": (1,),
     "offload": ("none",),
     "image_tokens": (None,),
+    "weights_dtype": ("stored",),
+    "kv_dtype_reason": ("the model's dtype",),
 }
 
 
@@ -45,8 +51,9 @@ def dry_run(model: Model, estimate: Estimate, limits: Limits | None, timeline: b
     """Rows, and bytes alive after each module. Raises `CannotTell` for a workload that is not followed, and as `ask` does."""
     request: dict[str, Any] = {"config": dict(model.spec.raw), "timeline": timeline}
     asked = estimate.resolved
+    refuse_others(asked)
+    refuse_model(model, asked)
     if asked["mode"] == "training":
-        refuse_others(asked)
         found = ask("train", {**request, "workload": plain(asked)}, limits)
         rows = list(training_rows(found, estimate))
     else:
@@ -65,6 +72,27 @@ def refuse_others(asked: Mapping[str, object]) -> None:
                 code="not-followed",
                 hint="it follows one device, transformers' eager modules, the standard loss and weights of one dtype",
             )
+
+
+def refuse_model(model: Model, asked: Mapping[str, object]) -> None:
+    """What a text-only run of the unpacked class cannot stand for."""
+    spec, trains = model.spec, asked["mode"] == "training"
+    roles = {stack.role for stack in spec.stacks}
+    experts = any(isinstance(layer.ffn, Experts) for stack in spec.stacks for layer in stack.layers)
+    named = (
+        (trains and spec.quantization is not None, "training of packed weights: the class is run unpacked"),
+        (trains and bool(roles & set(TOWERS)) and asked["method"] == "full", "training of towers: the run reads text alone"),
+        (trains and experts and asked["precision"] == "fp32", "experts in float32: CUDA's grouped product is for 16 bits"),
+        (
+            trains and str(asked.get("transformers")).split(".")[0] != "5",
+            f"--transformers {asked.get('transformers')}: 5 is installed",
+        ),
+        (not trains and asked["context"] == 1, "a prompt of no tokens"),
+        (bool(roles) and roles <= set(TOWERS), "a model that reads no text"),
+    )
+    found = next((why for holds, why in named if holds), None)
+    if found:
+        raise CannotTell(f"no dry run follows {found}", code="not-followed")
 
 
 def plain(asked: Mapping[str, object]) -> dict[str, object]:
@@ -88,7 +116,8 @@ def training_rows(found: Mapping[str, Any], estimate: Estimate) -> Iterator[Row]
         tolerance=TRAINING_TOLERANCE,
         note=f"{name}: {breakdown(peak['by_category'])}",
     )
-    for part in ("weights", "adapters", "optimizer"):
+    yield from moving_row(peak, estimate)
+    for part in STATIC:
         if part in peak["by_category"]:
             ours = estimate.item(part)
             yield Row(
@@ -98,6 +127,21 @@ def training_rows(found: Mapping[str, Any], estimate: Estimate) -> Iterator[Row]
                 ours=ours.num_bytes if ours else None,
                 tolerance=STATIC_TOLERANCE,
             )
+
+
+def moving_row(peak: Mapping[str, Any], estimate: Estimate) -> Iterator[Row]:
+    """What comes and goes, so that a large model's weights do not hide it."""
+    held = sum(peak["by_category"].get(part, 0) for part in STATIC)
+    items = [estimate.item(part) for part in STATIC]
+    ours = estimate.totals["allocated_bytes"] - WORKSPACE_BYTES - sum(item.num_bytes or 0 for item in items if item)
+    yield Row(
+        witness=WITNESS,
+        quantity="what moves",
+        counted=peak["total_bytes"] - held,
+        ours=ours,
+        tolerance=ACTIVATIONS_TOLERANCE,
+        note="activations, gradients, logits and temporaries at the peak",
+    )
 
 
 def breakdown(by_category: Mapping[str, int]) -> str:
@@ -110,16 +154,11 @@ def serving_rows(found: Mapping[str, Any], estimate: Estimate) -> Iterator[Row]:
     decode = {item.name: item.num_bytes for item in estimate.phases[-1].items}
     ours = [decode[name] for name in ("kv_cache", "recurrent_state") if name in decode]
     known = sum(size or 0 for size in ours) if None not in ours else None
-    what_if = Difference(
-        reason="--kv-dtype, which the run does not follow", elements=0, num_bytes=(known or 0) - found["cache_bytes"]
-    )
-    told = str(estimate.resolved["kv_dtype_reason"]) != "the model's dtype"
     yield Row(
         witness=WITNESS,
         quantity="caches",
         counted=found["cache_bytes"],
         ours=known,
-        reasons=(what_if,) if told and what_if.num_bytes else (),
         note="the class's own cache after a prompt and one token",
     )
     prefill = found["phases"]["prefill"]

@@ -17,14 +17,13 @@ DTYPES = {
 
 def count(request: Mapping[str, Any]) -> dict[str, Any]:
     """
-    The answer to {"config", "dtype", "expected"}: what the class holds, as `Counted` takes it.
+    The answer to {"config", "dtype"}: what the class holds, as `Counted` takes it.
 
-    `tensors` have the class's own names; where their number is not the `expected` one, `stored` has those of checkpoints.
+    `tensors` have the class's own names, `stored` those of checkpoints.
     """
     model = build(request["config"], request["dtype"])
     named = dict(model.named_parameters())  # a tied tensor once
     parameters = sum(tensor.numel() for tensor in named.values())
-    is_wrong = request.get("expected") not in (None, parameters)
     found = {
         "architecture": type(model).__name__,
         "parameters": parameters,
@@ -33,7 +32,7 @@ def count(request: Mapping[str, Any]) -> dict[str, Any]:
         "buffer_bytes": sum(num_bytes(buffer) for buffer in model.buffers()),
         "tied": ties(model),
         "tensors": tensors(named),
-        "stored": tensors(stored_names(model, named)) if is_wrong else [],
+        "stored": tensors(stored_names(model, named)),
     }
     model.float()
     return {**found, "whole": sizes(model), "without_head": sizes(model.base_model)}

@@ -32,7 +32,7 @@ class Counted:
     whole: Sizes
     without_head: Sizes  # what accelerate estimate-memory sizes
     groups: tuple[TensorGroup, ...] = ()  # the parameters under the class's own names
-    stored: tuple[TensorGroup, ...] = ()  # as checkpoints name them, where the count was not the expected one
+    stored: tuple[TensorGroup, ...] = ()  # the same as checkpoints name and shape them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +40,16 @@ class Row:
     """
     One thing counted by a witness and by the estimate. `reasons` sum to the part of the difference that is explained.
 
-    `tolerance` is the share of the count that may stay unexplained: 0 for counts, more for peaks.
+    `tolerance` is the share of the count that may stay unexplained: 0 for counts, more for peaks. An account follows from other
+    rows: it shows where bytes are, and proves nothing by itself.
     """
 
     witness: str
     quantity: str
     counted: int
     ours: int | None
-    unit: str = "bytes"
+    unit: str = "bytes"  # "bytes", "parameters" or "tensors"
+    is_account: bool = False
     reasons: tuple[Difference, ...] = ()
     note: str = ""
     tolerance: float = 0.0
@@ -61,7 +63,7 @@ class Row:
         """What is left of the difference when every reason is taken off."""
         if self.difference is None:
             return None
-        return self.difference - sum(row.elements if self.unit == "parameters" else row.num_bytes for row in self.reasons)
+        return self.difference - sum(row.num_bytes if self.unit == "bytes" else row.elements for row in self.reasons)
 
     @property
     def agrees(self) -> bool:
@@ -98,10 +100,16 @@ class Verification:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def agrees(self) -> bool:
-        return all(row.agrees for row in self.rows)
+    def compared(self) -> tuple[Row, ...]:
+        """The rows that could have disagreed."""
+        return tuple(row for row in self.rows if row.ours is not None and not row.is_account)
+
+    @property
+    def agrees(self) -> bool | None:
+        """None where nothing was compared."""
+        return all(row.agrees for row in self.compared) if self.compared else None
 
     @property
     def is_settled(self) -> bool:
         """Whether every witness that was asked spoke, something was compared, and nothing is left unexplained."""
-        return self.agrees and not self.notes and any(row.ours is not None for row in self.rows)
+        return bool(self.agrees) and not self.notes

@@ -58,7 +58,7 @@ def count_too(model: Model, *, asked: bool) -> Model:
     is_weighed = model.checkpoint.format == "config-only" and model.spec.quantization is None  # a class is never packed
     counted = attempt(lambda: count_class(model), notes) if asked or is_weighed else None
     if counted is None:
-        return replace(model, notes=(*model.notes, *notes))
+        return replace(model, notes=(*model.notes, *(replace(note, hint=None) for note in notes)))
     ours = model.weights.num_parameters if model.weights else None
     found = with_class_weights(model, counted) if is_weighed else model
     told = (*model.notes, class_note(counted, ours)) if asked else model.notes

@@ -15,6 +15,7 @@ from typing import Any
 from hfmem.errors import HfmemError
 
 OUT_OF_MEMORY = "witness-memory"
+REFUSED, RUN_FAILED = "class-refused", "run-failed"  # a class would not be built; its code stopped on fake tensors
 
 
 def main() -> None:
@@ -50,7 +51,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:  # whatever a class raises is its refusal, and is quoted
         if os.environ.get("HFMEM_DEBUG"):
             raise
-        code = OUT_OF_MEMORY if "allocate memory" in str(error) else "class-refused"
+        failed = REFUSED if request["kind"] == "count" else RUN_FAILED
+        code = OUT_OF_MEMORY if "allocate memory" in str(error) else failed
         return {"refused": f"{type(error).__name__}: {first_line(error)}", "code": code}
 
 
