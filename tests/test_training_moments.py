@@ -105,6 +105,15 @@ def test_before_transformers_5_experts_were_modules() -> None:
     assert "gate_proj.lora_A" in found
 
 
+@pytest.mark.parametrize("shard", ["shard-grad-op", "no-reshard"])
+def test_fsdps_other_strategies_compute_in_16_bits_too(shard: str) -> None:
+    """Their mixed precision gathers 16-bit weights: no copies of autocast, and a 16-bit stream."""
+    mixed = phase(SMALL, "forward+loss", precision="mixed", shard=shard, gpus=2)
+    whole = phase(SMALL, "forward+loss", precision="mixed", shard="fsdp", gpus=2)
+    assert "autocast_copies" not in mixed
+    assert mixed["activations"] == whole["activations"]
+
+
 def test_capped_logits_keep_their_tanh() -> None:
     plain, capped = (phase({**SMALL, "final_logit_softcapping": cap}, "forward+loss")["logits"] for cap in (None, 30.0))
     assert capped - plain == 64 * VOCABULARY * 2

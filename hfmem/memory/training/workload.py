@@ -37,7 +37,7 @@ LIMITS = {
     "batch": 2**31, "context": 2**31, "lora_rank": 2**16, "gpus": 2**20, "tensor_parallel": 2**10, "context_parallel": 2**10,
     "grad_accum": 2**31, "logits_to_keep": 2**31, "num_labels": 2**31, "image_tokens": 2**31, "encoder_tokens": 2**31,
 }  # fmt: skip
-SHARDS_WEIGHTS = ("zero3", "fsdp", "fsdp1")
+SHARDS_WEIGHTS = ("zero3", "fsdp", "fsdp1", "shard-grad-op", "no-reshard")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class Training:
             raise UsageError(found, code="bad-workload", hint="leave one of the two out")
 
     def contradictions(self) -> tuple[tuple[bool, str], ...]:
-        gathers = self.shard in (*SHARDS_WEIGHTS, "shard-grad-op", "no-reshard")
+        gathers = self.shard in SHARDS_WEIGHTS
         frees = self.frees_gradients and self.grad_accum > 1
         return (
             (self.task != "causal-lm" and self.objective != "sft", f"--task {self.task} has no --objective {self.objective}"),
