@@ -106,6 +106,8 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("meta-llama/Llama-3.2-1B", {"method": "lora", "lora_dropout": True, "adapter_dtype": "bf16"}),
     ("Qwen/Qwen3-0.6B", {"checkpointing": "full", "reentrant": True}),
     ("mistralai/Mixtral-8x7B-v0.1", {"method": "lora", "lora_targets": "q_proj,v_proj"}),
+    ("facebook/bart-base", {"context": 512, "encoder_tokens": 256}),
+    ("facebook/bart-base", {"context": 512, "encoder_tokens": 512, "method": "lora"}),
 ]
 
 

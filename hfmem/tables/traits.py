@@ -30,6 +30,7 @@ class Traits(NamedTuple):
     fused_projections: bool = False  # one projection for queries, keys and values, kept whole
     hidden_dropouts: int = 0  # masks of one byte an element
     repeats_keys: bool = False  # wrote keys and values out for every head before flash attention too, until transformers 4.48
+    half_loss: bool = False  # cross-entropy over logits as they are, without a float32 copy
     own_loss: bool = False  # computed its loss without a float32 copy until transformers 4.52
     scores: Scores = Scores()
     float32_routing: bool = False  # experts' outputs are multiplied by weights in float32
@@ -113,6 +114,16 @@ FLOAT32_ROTATION: dict[str, int] = {
     **dict.fromkeys(("cohere", "cohere2", "cohere2_moe", "aya_vision", "cohere2_vision"), 0),
 }
 FUSES_GATE = frozenset("glm glm4 glm_ocr phi3 phi4_multimodal youtu zamba2".split())
+# Classes that hand logits to the loss in the dtype they have: encoder-decoders and masked language models
+HALF_LOSS = frozenset(
+    (
+        "albert bart bert big_bird blenderbot blenderbot-small camembert cpmant data2vec-text deberta-v2 distilbert electra "
+        "ernie funnel gte jina_embeddings_v3 layoutlm m2m_100 marian mbart megatron-bert mobilebert modernvbert mpnet mt5 mvp "
+        "nomic_bert "
+        "pegasus pegasus_x plbart qwen2_audio rembert roberta roberta-prelayernorm roc_bert roformer t5 trocr umt5 whisper "
+        "xlm-roberta xlm-roberta-xl yoso"
+    ).split()
+)
 # Only outputs are normalised: 3. GPT-2's position table, and what its attention gave, stay alive: 6.
 STREAM_TENSORS = {
     **dict.fromkeys("olmo2 olmo3 exaone4 exaone4_5 flex_olmo exaone_moe".split(), 3),
@@ -140,6 +151,7 @@ def traits(model_type: str) -> Traits:
         float32_routing=model_type in FLOAT32_ROUTING,
         float32_rotation=FLOAT32_ROTATION.get(model_type),
         fuses_gate=model_type in FUSES_GATE,
+        half_loss=model_type in HALF_LOSS,
         stream_tensors=STREAM_TENSORS.get(model_type, 4),
         block_tensors=BLOCK_TENSORS.get(model_type, 0),
         eager_only=model_type in EAGER_ONLY,

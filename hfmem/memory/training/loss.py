@@ -6,7 +6,7 @@ are frozen and the peak is in the forward pass, its output (2 bytes an element o
     5.x and from 4.49   logits 2 + float32 4 + log-softmax 4, then gradients 4 + 4 with 4 freed: peak 12, in the backward pass
     4.46 to 4.48        a shifted copy more: 14
     up to 4.45          float32 only, and a shifted copy: 12
-    bf16                logits, log-softmax and gradient in 16 bits: 6
+    bf16                logits, log-softmax and gradient in 16 bits: 6; so do encoder-decoders and masked language models
     fused-ce            one kernel turns logits into their gradients: 8; 10 where the caller kept them (4.46 to 4.48)
     own                 classes with a loss of their own until 4.52: logits, shifted, log-softmax, gradient: 8; under autocast
                         the last two in float32: 16
@@ -71,6 +71,8 @@ def loss_path(workload: Training, traits: Traits) -> LossPath:
         return OTHER["bf16"]
     if workload.loss in OTHER:
         return OTHER["chunked-compile" if (workload.loss, workload.kernels) == ("chunked", "compile") else workload.loss]
+    if traits.half_loss and workload.loss == "standard" and not workload.autocasts:
+        return OTHER["bf16"]
     if traits.own_loss and workload.transformers < OWN_LOSS_UNTIL:
         return OWN[workload.loss, workload.autocasts]
     rows = FUSED_CE if workload.loss == "fused-ce" else STANDARD
