@@ -27,9 +27,10 @@ from hfmem.memory.subject import Model
 from hfmem.memory.training.estimate import estimate_training
 from hfmem.memory.training.items import WORKSPACE_BYTES
 from hfmem.memory.training.workload import Training
+from hfmem.memory.weights import TORCH_NAMES
 from hfmem.memory.workload import Inference
 from hfmem.sources.memory import MemorySource
-from hfmem.witness.class_count import TORCH_NAMES, counted, with_class_weights
+from hfmem.witness.class_count import counted, with_class_weights
 
 RESULTS = ROOT / "fixtures" / "dry_runs.json"
 LAYERS, CONTEXT = 6, 2048

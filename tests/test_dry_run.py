@@ -24,9 +24,9 @@ from hfmem.memory.serving import estimate_inference  # noqa: E402
 from hfmem.memory.subject import Model  # noqa: E402
 from hfmem.memory.training.items import WORKSPACE_BYTES  # noqa: E402
 from hfmem.memory.training.workload import Training  # noqa: E402
+from hfmem.memory.weights import TORCH_NAMES  # noqa: E402
 from hfmem.memory.workload import Inference  # noqa: E402
 from hfmem.tables.experts import WRAPPED_TYPES  # noqa: E402
-from hfmem.witness.class_count import TORCH_NAMES  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and torch, on configurations that are not ours
 ROWS = json.loads(gzip.decompress((ROOT / "fixtures" / "caches.json.gz").read_bytes()))

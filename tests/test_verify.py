@@ -50,7 +50,8 @@ def model_of(config: dict[str, Any]) -> Any:
 
 def rows_of(name: str, folder: Path) -> list[Row]:
     """The rows of a bundled checkpoint, its class counted in this process."""
-    from hfmem.witness.class_count import TORCH_NAMES, dtype_of
+    from hfmem.memory.weights import TORCH_NAMES
+    from hfmem.witness.class_count import dtype_of
     from hfmem.witness.meta import count
 
     model = api.load(checkpoints.write(name, folder / "checkpoint"))

@@ -98,10 +98,10 @@ def weights_item(checkpoint: Checkpoint, weights: Weights | None, setting: Setti
             formula=formula,
             note=f"if loaded as {setting.weights_dtype}",
         )
-    less = "".join(f" − {row.num_bytes:,} ({row.reason})" for row in weights.differences if row.num_bytes)
-    more = f" + {pickled:,} in pickled files, not opened" if pickled else ""
     if checkpoint.format == "class":
         return class_weights(weights, checkpoint)
+    less = "".join(f" − {row.num_bytes:,} ({row.reason})" for row in weights.differences if row.num_bytes)
+    more = f" + {pickled:,} in pickled files, not opened" if pickled else ""
     return Item(
         name="weights",
         num_bytes=weights.loaded_bytes + pickled,

@@ -18,6 +18,7 @@ from hfmem.tables.packing import AUXILIARY, AUXILIARY_BESIDE_WEIGHT, MATRIX_ROLE
 from hfmem.tables.roles import BUFFERS, EMBEDDING, HEAD, role_of
 
 FLOATS = {"F64", "F32", "F16", "BF16"}
+TORCH_NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64", "F8_E4M3": "float8_e4m3fn"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,7 @@ from typing import Any
 
 from hfmem._version import __version__
 from hfmem.memory.estimate import Estimate, Item, Phase
-from hfmem.memory.weights import Weights
-
-TORCH_NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64", "F8_E4M3": "float8_e4m3fn"}
+from hfmem.memory.weights import TORCH_NAMES, Weights
 
 
 def render_json(estimate: Estimate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,13 +12,12 @@ from typing import Any
 from hfmem.checkpoint.tensors import DTYPE_BITS, Grouping, Tensor, TensorGroup
 from hfmem.memory.inference import model_dtype
 from hfmem.memory.subject import Model
-from hfmem.memory.weights import Difference, Portion, Weights, weigh
+from hfmem.memory.weights import TORCH_NAMES, Difference, Portion, Weights, weigh
 from hfmem.witness.ask import Limits, ask
 from hfmem.witness.values import Counted, Row, Sizes
 
 WITNESS = "class on meta"
 RENAMED = {"gamma": "weight", "beta": "bias"}
-TORCH_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def count_class(model: Model, limits: Limits | None = None) -> Counted:
@@ -49,15 +49,9 @@ def counted(found: Mapping[str, Any]) -> Counted:
 def groups(tensors: list[Any]) -> Iterator[TensorGroup]:
     grouping = Grouping()
     for name, dtype, shape in tensors:
-        grouping.add(Tensor(name=name, dtype=dtype, shape=tuple(shape), stored_bytes=stored(dtype, shape), file=""))
+        num_bytes = math.prod(shape) * DTYPE_BITS[dtype] // 8
+        grouping.add(Tensor(name=name, dtype=dtype, shape=tuple(shape), stored_bytes=num_bytes, file=""))
     return grouping.groups()
-
-
-def stored(dtype: str, shape: list[int]) -> int:
-    elements = 1
-    for dim in shape:
-        elements *= dim
-    return elements * DTYPE_BITS[dtype] // 8
 
 
 def with_class_weights(model: Model, found: Counted) -> Model:
@@ -72,11 +66,12 @@ def class_rows(model: Model, found: Counted) -> Iterator[Row]:
     if weights is None:
         yield row(quantity="parameters", counted=found.parameters, ours=None, unit="parameters", note="no header was read")
         return
-    extra = tuple(extra_modules(weights, found))
+    paired = paired_names(weights, found)
+    extra = tuple(extra_modules(weights, paired))
     what = f"{found.architecture}" + (f", {len(found.tied)} tied" if found.tied else "")
     ours, theirs = weights.num_parameters, found.parameters
     yield row(quantity="parameters", counted=theirs, ours=ours, unit="parameters", reasons=extra, note=what)
-    tensors, met, missing = matched(weights, found)
+    tensors, met, missing = matched(weights, found, paired)
     yield row(
         quantity="tensors", counted=tensors, ours=met, unit="tensors", note=f"not in the files: {missing}" if missing else ""
     )
@@ -87,18 +82,23 @@ def class_rows(model: Model, found: Counted) -> Iterator[Row]:
     yield row(quantity="stored bytes", counted=counted_bytes, ours=stored_bytes, reasons=reasons, is_account=True)
 
 
-def matched(weights: Weights, found: Counted) -> tuple[int, int, str]:
+def paired_names(weights: Weights, found: Counted) -> dict[str, str]:
+    """A file's name → the class's name of the same tensor."""
+    return dict(pairs({class_name(p) for p in weights.portions if p.elements}, {group.pattern for group in found.stored}))
+
+
+def matched(weights: Weights, found: Counted, paired: Mapping[str, str]) -> tuple[int, int, str]:
     """Tensors the class has, how many of them the files have under the same name and shape, and the first that they have not."""
     ours: Counter[tuple[str, tuple[int, ...] | None]] = Counter()
     for portion in weights.portions:
         if portion.elements:
             shape = None if portion.reason == "packed weights" else portion.group.shape
             ours[class_name(portion), shape] += portion.count
-    paired = {theirs: name for name, theirs in pairs({name for name, _ in ours}, {group.pattern for group in found.stored})}
+    names = {theirs: name for name, theirs in paired.items()}
     total = met = 0
     missing = ""
     for group in found.stored:
-        name = paired.get(group.pattern, "")
+        name = names.get(group.pattern, "")
         have = min(group.count, ours[name, group.shape] + ours[name, None])
         total, met = total + group.count, met + have
         missing = missing or (f"{group.pattern} {list(group.shape)}" if have < group.count else "")
@@ -121,23 +121,15 @@ def byte_reasons(weights: Weights, found: Counted, width: int) -> Iterator[Diffe
         yield Difference(reason="the class keeps some in another dtype", elements=0, num_bytes=kept)
 
 
-def extra_modules(weights: Weights, found: Counted) -> Iterator[Difference]:
+def extra_modules(weights: Weights, paired: Mapping[str, str]) -> Iterator[Difference]:
     """Parameters that only the files have, by module: loading drops them. What only the class has is no reason, but an error."""
-    ours: Counter[str] = Counter()
+    extra: Counter[str] = Counter()
     for portion in weights.portions:
-        ours[class_name(portion)] += portion.elements
-    paired = dict(pairs(set(ours), {group.pattern for group in found.stored}))
-    only_ours = {name: elements for name, elements in ours.items() if elements and name not in paired}
-    for module, elements in sorted(by_module(only_ours).items()):
+        name = class_name(portion)
+        if portion.elements and name not in paired:
+            extra[name.rpartition(".")[0] or name] += portion.elements  # a module's weight and bias together
+    for module, elements in sorted(extra.items()):
         yield Difference(reason=f"not in the class: {module}", elements=elements, num_bytes=0)
-
-
-def by_module(names: Mapping[str, int]) -> dict[str, int]:
-    """Elements of each module, its weight and bias together."""
-    found: Counter[str] = Counter()
-    for name, elements in names.items():
-        found[name.rpartition(".")[0] or name] += elements
-    return dict(found)
 
 
 def class_name(portion: Portion) -> str:

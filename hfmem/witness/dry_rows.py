@@ -10,10 +10,10 @@ from hfmem.memory.estimate import Estimate
 from hfmem.memory.subject import Model
 from hfmem.memory.training.items import WORKSPACE_BYTES
 from hfmem.memory.training.matrices import TOWERS
-from hfmem.memory.weights import Difference
+from hfmem.memory.weights import TORCH_NAMES, Difference
 from hfmem.model.spec import Experts
 from hfmem.witness.ask import Limits, ask
-from hfmem.witness.class_count import TORCH_NAMES, dtype_of
+from hfmem.witness.class_count import dtype_of
 from hfmem.witness.values import Row
 
 WITNESS = "dry run"
@@ -116,32 +116,18 @@ def training_rows(found: Mapping[str, Any], estimate: Estimate) -> Iterator[Row]
         tolerance=TRAINING_TOLERANCE,
         note=f"{name}: {breakdown(peak['by_category'])}",
     )
-    yield from moving_row(peak, estimate)
-    for part in STATIC:
-        if part in peak["by_category"]:
-            ours = estimate.item(part)
-            yield Row(
-                witness=WITNESS,
-                quantity=part,
-                counted=peak["by_category"][part],
-                ours=ours.num_bytes if ours else None,
-                tolerance=STATIC_TOLERANCE,
-            )
-
-
-def moving_row(peak: Mapping[str, Any], estimate: Estimate) -> Iterator[Row]:
-    """What comes and goes, so that a large model's weights do not hide it."""
-    held = sum(peak["by_category"].get(part, 0) for part in STATIC)
-    items = [estimate.item(part) for part in STATIC]
-    ours = estimate.totals["allocated_bytes"] - WORKSPACE_BYTES - sum(item.num_bytes or 0 for item in items if item)
-    yield Row(
+    held = {part: peak["by_category"][part] for part in STATIC if part in peak["by_category"]}
+    ours = {item.name: item.num_bytes for item in estimate.peak.items if item.name in STATIC}
+    yield Row(  # apart, so that a large model's weights do not hide it
         witness=WITNESS,
         quantity="what moves",
-        counted=peak["total_bytes"] - held,
-        ours=ours,
+        counted=peak["total_bytes"] - sum(held.values()),
+        ours=estimate.totals["allocated_bytes"] - WORKSPACE_BYTES - sum(size or 0 for size in ours.values()),
         tolerance=ACTIVATIONS_TOLERANCE,
         note="activations, gradients, logits and temporaries at the peak",
     )
+    for part, size in held.items():
+        yield Row(witness=WITNESS, quantity=part, counted=size, ours=ours.get(part), tolerance=STATIC_TOLERANCE)
 
 
 def breakdown(by_category: Mapping[str, int]) -> str:

@@ -34,10 +34,10 @@ def serve(request: Mapping[str, Any]) -> dict[str, Any]:
             given = encoded(model, request, live)
             with watch_modules(model, live, timeline):
                 fresh = forward(model, live, "prefill", given, request["batch"], request["context"] - 1)
-                fresh_bytes = name_cache(live, fresh)
+                name_cache(live, fresh)
                 kept = forward(model, live, "decode", {**given, **fresh}, request["batch"], 1)
                 kept_bytes = name_cache(live, kept)
-        return {**report(live, timeline), "prompt_cache_bytes": fresh_bytes, "cache_bytes": kept_bytes}
+        return {**report(live, timeline), "cache_bytes": kept_bytes}
 
 
 def encoded(model: Any, request: Mapping[str, Any], live: Liveness) -> dict[str, Any]:
@@ -78,11 +78,8 @@ def reachable(value: Any, seen: set[int]) -> Iterator[Any]:
     seen.add(id(value))
     if isinstance(value, torch.Tensor):
         yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from reachable(part, seen)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from reachable(part, seen)
-    elif hasattr(value, "__dict__") and not isinstance(value, (type, torch.nn.Module)):
-        yield from reachable(vars(value), seen)
+        return
+    has_parts = hasattr(value, "__dict__") and not isinstance(value, (type, torch.nn.Module))
+    inside = value if isinstance(value, (Mapping, list, tuple)) else vars(value) if has_parts else ()
+    for part in inside.values() if isinstance(inside, Mapping) else inside:
+        yield from reachable(part, seen)

@@ -66,11 +66,10 @@ def count_too(model: Model, *, asked: bool) -> Model:
 
 
 def class_note(counted: Counted, ours: int | None) -> Note:
-    same = "" if ours is None else ", as the headers have" if ours == counted.parameters else f", the headers {ours:,}"
-    message = f"the class {counted.architecture} on the meta device has {counted.parameters:,} parameters{same}"
-    return Note(
-        code="class-count", message=message, hint=None if same.startswith(", as") or not same else "hfmem verify says why"
-    )
+    differs = ours not in (None, counted.parameters)
+    beside = "" if ours is None else f", the headers {ours:,}" if differs else ", as the headers have"
+    message = f"the class {counted.architecture} on the meta device has {counted.parameters:,} parameters{beside}"
+    return Note(code="class-count", message=message, hint="hfmem verify says why" if differs else None)
 
 
 def attempt(witness: Callable[[], Found], notes: list[Note]) -> Found | None:

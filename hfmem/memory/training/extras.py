@@ -7,6 +7,7 @@ is taken to be built as Llama is, and its activations carry a wide range.
 
 from __future__ import annotations
 
+from hfmem.memory.widths import attention_widths
 from hfmem.model.kinds import Attention, CrossAttention, LatentAttention
 from hfmem.model.spec import Experts, Layer, ModelSpec
 from hfmem.tables import read_row
@@ -40,7 +41,7 @@ def widths(layer: Layer, hidden: int) -> dict[str, int]:
 
 def mixer_widths(mixer: object) -> dict[str, int]:
     if isinstance(mixer, (Attention, CrossAttention)):
-        queries, keys = mixer.num_heads * mixer.key_dim, mixer.num_kv_heads * mixer.key_dim
+        queries, keys, *_ = attention_widths(mixer)
         own = {"heads": mixer.num_heads, "kv_heads": mixer.num_kv_heads, "head_dim": mixer.key_dim}
         return {**own, "queries": queries, "keys": keys}
     if isinstance(mixer, LatentAttention):
