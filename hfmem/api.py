@@ -42,7 +42,8 @@ def load(reference: str | Path, *, revision: str | None = None, token: str | Non
 def load_source(source: Source) -> Model:
     """The same for a source at hand, such as files in memory."""
     checkpoint = read_checkpoint(source)
-    spec = spec_of_format(read_spec(source, checkpoint.config_file), checkpoint)
+    spec = read_gguf_spec(checkpoint) if checkpoint.format == "gguf" else read_spec(source, checkpoint.config_file)
+    spec = spec_of_format(spec, checkpoint)
     return describe(source.origin, spec, checkpoint)
 
 
@@ -87,6 +88,13 @@ def read_spec(source: Source, path: str) -> ModelSpec:
     except (ConfigError, NotFound, BrokenCheckpoint) as error:
         unknown = Unknown(part="config", code=error.code, message=error.message, hint=error.hint)
         return ModelSpec(model_type="", architecture=None, unknowns=(unknown,))
+
+
+def read_gguf_spec(checkpoint: Checkpoint) -> ModelSpec:
+    """The model a GGUF file describes itself; a config.json beside it is another engine's."""
+    from hfmem.model.gguf import read_gguf_model
+
+    return read_gguf_model(checkpoint.metadata, checkpoint.groups)
 
 
 def quantization_beside(source: Source, raw: Mapping[str, object]) -> dict[str, object]:

@@ -93,7 +93,7 @@ FAILURES: list[tuple[str, dict[str, bytes] | None, list[str], ExitCode, str]] = 
     ("no weights, accepted", {"config.json": FOREIGN}, ["--partial"], ExitCode.OK, "there are no weight files"),
     ("broken header", {"config.json": CONFIG, "model.safetensors": b"12345678"}, [], ExitCode.BROKEN, "header of"),
     ("pointer", {"model.safetensors": b"version https://git-lfs.github.com/spec/v1\n"}, [], ExitCode.BROKEN, "Git LFS pointer"),
-    ("GGUF", {"model-Q4_K_M.gguf": b"GGUF"}, [], ExitCode.CANNOT_TELL, "GGUF files, which are not read yet"),
+    ("broken GGUF", {"model-Q4_K_M.gguf": b"GGUF"}, [], ExitCode.BROKEN, "a GGUF file has at least 16"),
     ("batch 0", {"config.json": CONFIG}, ["--batch", "0"], ExitCode.USAGE, "--batch is 0"),
     ("unknown dtype", {"config.json": CONFIG}, ["--kv-dtype", "int3"], ExitCode.USAGE, "one of: auto, float32"),
     ("unknown engine", {"config.json": CONFIG}, ["--engine", "tgi"], ExitCode.USAGE, "engines: transformers"),

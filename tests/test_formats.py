@@ -217,7 +217,7 @@ def test_the_weights_of_a_tree(files: dict[str, bytes], format: str, stored: int
 REFUSED: list[tuple[str, dict[str, bytes], type[HfmemError], str, str]] = [
     ("nothing at all", {}, NotFound, "no-model", "neither weights nor config.json"),
     ("only a README", {"README.md": b"# x"}, NotFound, "no-model", "neither weights nor config.json"),
-    ("only a GGUF file", {"config.json": CONFIG, "m-Q4_K_M.gguf": b"GGUF"}, CannotTell, "unsupported-format", "m-Q4_K_M.gguf"),
+    ("only a GGUF file, of a version to come", {"config.json": CONFIG, "m-Q4_K_M.gguf": b"GGUF\4\0\0\0"}, CannotTell, "unsupported-version", "m-Q4_K_M.gguf"),
     ("a gap in numbered shards", {S1: W, S3: X}, ShardIndexError, "missing-shard", S2),
     ("one shard of a million", {"model-000001-of-999999.safetensors": W}, ShardIndexError, "missing-shard", "999995 more"),
     ("a gap in numbered bin files", {BIN2: b"P"}, ShardIndexError, "missing-shard", BIN1),

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from hfmem.checkpoint.gguf_files import is_gguf
+
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DIFFUSERS = "model_index.json"
@@ -35,8 +37,13 @@ class Choice:
 
 
 def choose(names: Iterable[str]) -> Choice:
-    """The files one folder's weights are read from, in the order transformers looks for them; an adapter's come first."""
-    found = sorted(name for name in names if "/" not in name)
+    """
+    The files one folder's weights are read from, in the order transformers looks for them; an adapter's come first.
+
+    GGUF files are what is left, and often lie in a folder for each quantisation.
+    """
+    below = sorted(names)
+    found = [name for name in below if "/" not in name]
     if ADAPTER in found and any(name.startswith("adapter_model.") for name in found):
         found = [name for name in found if name.startswith("adapter_model.")]
     safetensors = [name for name in found if name.endswith(".safetensors")]
@@ -53,17 +60,18 @@ def choose(names: Iterable[str]) -> Choice:
         unclear = unrelated(files, safetensors)
         same = (name for name in safetensors if name not in (*files, *unclear))
         return Choice(format="safetensors", files=files, skipped=(*same, *pickles), unclear=unclear)
-    return choose_other(found, pickles)
+    return choose_other(found, pickles, below)
 
 
-def choose_other(found: list[str], pickles: tuple[str, ...]) -> Choice:
+def choose_other(found: list[str], pickles: tuple[str, ...], below: list[str]) -> Choice:
     single = next((name for name in SINGLE_BINS if name in pickles), None)
     if single:
         return Choice(format="pytorch", files=(single,), skipped=tuple(name for name in pickles if name != single))
     index = next((name for name in BIN_INDEXES if name in found), None)
     if index or pickles:
         return Choice(format="pytorch", index=index, files=one_set(pickles))
-    gguf = tuple(name for name in found if name.endswith(".gguf"))
+    are_beside = any(is_gguf(name) for name in found) or not any(name.endswith(".safetensors") for name in below)
+    gguf = tuple(name for name in below if is_gguf(name)) if are_beside else ()
     if gguf:
         return Choice(format="gguf", files=gguf)
     rest = tuple(name for name in found if name.endswith(PICKLES) and not RUN_STATE.fullmatch(name))

@@ -15,10 +15,11 @@ from hfmem.checkpoint.formats import (
     folder,
     missing_numbers,
 )
+from hfmem.checkpoint.gguf_read import read_gguf_folder
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, clip, parse_object
 from hfmem.checkpoint.shards import declared_size, read_combined, read_files, read_index, read_sharded, unusable_size
 from hfmem.checkpoint.tensors import Checkpoint, Declared, Remark
-from hfmem.errors import CannotTell, ConfigError, NotFound, ShardIndexError
+from hfmem.errors import ConfigError, NotFound, ShardIndexError
 from hfmem.sources.base import Source
 
 
@@ -46,11 +47,7 @@ def read_folder(source: Source, files: Mapping[str, int | None], name: str) -> C
     choice = choose(own)
     prefix = f"{name}/" if name else ""
     if choice.format == "gguf":
-        raise CannotTell(
-            f"{source.origin.reference} holds GGUF files, which are not read yet: {choice.files[0]}",
-            code="unsupported-format",
-            hint="give the repository the GGUF was made from; its memory is close to the unquantised estimate's parts",
-        )
+        return read_gguf_folder(source, {file: own[file] for file in choice.files}, prefix)
     if choice.format == "safetensors":
         return read_safetensors(source, own, choice, prefix, name)
     if choice.format == "pytorch":

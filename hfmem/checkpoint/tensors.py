@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 # Bits of one element, as the safetensors format defines its dtypes (safetensors 0.8, `Dtype::bitsize`).
 DTYPE_BITS: dict[str, int] = {
@@ -107,6 +108,15 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The same model as other files, such as another quantisation; of these, only names and sizes were read."""
+
+    name: str
+    files: tuple[str, ...]
+    num_bytes: int | None  # of the files, None where nothing says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """What the files say. `stored_bytes` is the tensors' bytes where headers hold them, else the files'."""
 
@@ -119,6 +129,9 @@ class Checkpoint:
     adapter_base: str | None = None  # the repo an adapter was trained on
     config_file: str = "config.json"  # where the configuration of the weights lies
     files_bytes: int | None = None  # for formats whose tensors are not read
+    header_bytes: int | None = None  # of a GGUF's files, what is no tensor: metadata, vocabulary and padding
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # a GGUF's keys and values
+    variants: tuple[Variant, ...] = ()  # a GGUF's, the one that was read first
     remarks: tuple[Remark, ...] = ()
 
     @property

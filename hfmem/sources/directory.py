@@ -13,7 +13,7 @@ from hfmem.errors import BrokenCheckpoint, CannotTell, NotFound
 from hfmem.sources.base import Origin, no_such_file, too_big
 from hfmem.sources.cache_layout import commit_of, is_repo_directory, snapshot_around, snapshot_of
 from hfmem.sources.listing import listed
-from hfmem.sources.paths import READ_WITH_A_FILE, is_index, is_weights_file, safe_name
+from hfmem.sources.paths import READ_WITH_A_FILE, is_index, is_weights_file, safe_name, with_its_shards
 from hfmem.sources.regular_file import opened, require_regular, why_unreadable
 from hfmem.sources.wording import quoted
 
@@ -126,8 +126,16 @@ def _file_place(path: Path) -> _Place:
     snapshot = snapshot_around(root)
     # The user named this link, so it may lead anywhere.
     stores = (root, Path(os.path.realpath(path)), *(snapshot.blobs if snapshot else ()))
-    shown = {path.name: size}
+    shown = {name: _size(root / name) for name in with_its_shards(path.name, _names(root, path.name))} | {path.name: size}
     return _Place(origin=_file_origin(root, path), root=root, stores=stores, sizes=beside | shown, shown=shown)
+
+
+def _names(root: Path, name: str) -> list[str]:
+    """What lies beside a file that may be one shard of several; a directory that may not be listed shows nothing."""
+    try:
+        return os.listdir(root) if name.endswith(".gguf") else []
+    except OSError:
+        return []
 
 
 def _file_origin(root: Path, path: Path) -> Origin:

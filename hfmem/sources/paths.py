@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hfmem.errors import BrokenCheckpoint
@@ -16,6 +16,7 @@ READ_WITH_A_FILE = ("config.json",)
 
 # Percent-encoded dots and slashes are refused because a server or proxy may decode them into a way out.
 _FORBIDDEN = re.compile(r"[\\?#:\x00-\x1f\x7f-\x9f]|%(?:2e|2f|5c)", re.IGNORECASE)
+_GGUF_SHARD = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf", re.DOTALL)
 _WEIGHTS_FILE = re.compile(r".*(?:\.safetensors|\.gguf|\.safetensors\.index[^/]*\.json)", re.DOTALL)
 
 
@@ -52,6 +53,16 @@ def is_index(name: str) -> bool:
     return name.endswith(".json")
 
 
+def with_its_shards(name: str, names: Iterable[str]) -> list[str]:
+    """The file, and the others of its set where it is one shard of a GGUF model, which is split without an index."""
+    shard = _GGUF_SHARD.fullmatch(name)
+    if shard is None:
+        return [name]
+    parts = ((other, _GGUF_SHARD.fullmatch(other)) for other in names)
+    found = (other for other, part in parts if part and part.group("stem", "count") == shard.group("stem", "count"))
+    return sorted({name, *found})
+
+
 def rooted(files: Mapping[str, int | None], subfolder: str | None) -> Rooted | None:
     """The part of a tree under a folder, or the part that one file of it stands for; None where there is neither."""
     if subfolder is None:
@@ -64,8 +75,9 @@ def rooted(files: Mapping[str, int | None], subfolder: str | None) -> Rooted | N
     beside = _under(files, folder + slash)
     if is_index(name):
         return Rooted(prefix=folder + slash, readable=beside, shown=beside)
-    readable = {known: size for known, size in beside.items() if known in (name, *READ_WITH_A_FILE)}
-    return Rooted(prefix=folder + slash, readable=readable, shown={name: files[subfolder]})
+    shown = {part: beside[part] for part in with_its_shards(name, beside)}
+    readable = {known: beside[known] for known in READ_WITH_A_FILE if known in beside} | shown
+    return Rooted(prefix=folder + slash, readable=readable, shown=shown)
 
 
 def _under(files: Mapping[str, int | None], prefix: str) -> Mapping[str, int | None]:
