@@ -1,0 +1,75 @@
+"""What users type for `--on`: `RTX 4090`, `2xA100-80GB`, `gpu:h100:8`, `40GiB`, `H100 1g.10gb`, `a10g-large`, `local`."""
+
+from __future__ import annotations
+
+import re
+
+from hfmem.errors import UsageError
+from hfmem.hardware.amounts import device_count, stated_size
+from hfmem.hardware.catalogue import by_name, machines, named
+from hfmem.hardware.local import local_targets
+from hfmem.hardware.names import key
+from hfmem.hardware.slices import PROFILE, mig_slice
+from hfmem.hardware.values import Device, Target
+from hfmem.hardware.wording import ambiguous, quoted, unknown
+
+LONGEST = 200
+QUOTES = re.compile("""['"“”„’]""")
+SLURM = re.compile(r"(?:(?:--)?gres[=/])?gpu:([^:]+):(\d+)", re.ASCII | re.IGNORECASE)
+COUNT_FIRST = re.compile(r"(\d+)\s*[x×*](.+)", re.ASCII | re.IGNORECASE | re.DOTALL)
+COUNT_LAST = re.compile(r"(.+?)\s*[x×*:]\s*(\d+)", re.ASCII | re.IGNORECASE | re.DOTALL)
+
+
+def parse_target(text: str) -> Target:
+    """The devices a text names; `local` only where this machine's are all equal."""
+    targets = parse_targets(text)
+    if len(targets) > 1:
+        which = ", ".join(each.device.name for each in targets)
+        raise UsageError(
+            f"this machine has different GPUs: {which}", code="several-local-devices", hint=f'"{targets[0].device.name}"'
+        )
+    return targets[0]
+
+
+def parse_targets(text: str) -> tuple[Target, ...]:
+    """The same, one target for each kind of GPU that `local` finds."""
+    word = QUOTES.sub("", text[: LONGEST + 1]).strip()
+    if len(text) > LONGEST or not word:
+        raise UsageError(f"{quoted(text)} names no GPU", code="unknown-device", hint="hfmem devices")
+    return local_targets() if word.casefold() == "local" else (target(word, text),)
+
+
+def target(word: str, text: str) -> Target:
+    """A name as a whole, else a count and a name: `RX 580` is not `R` times 580."""
+    found = machine(word, text) or (None if named(word) else counted(word, text))
+    return found or Target(device=one(word, text), count=1, text=text)
+
+
+def machine(word: str, text: str) -> Target | None:
+    """A rented machine by its provider's name for it."""
+    found = machines().get(key(word))
+    return Target(device=by_name()[found[0]], count=found[1], text=text) if found else None
+
+
+def counted(word: str, text: str) -> Target | None:
+    """The forms with a count: those that begin with it, Slurm's, and those that end with it where the rest is known."""
+    if first := COUNT_FIRST.fullmatch(word):
+        count, rest = device_count(text, first[1]), first[2].strip()
+        each = machine(rest, text) or Target(device=one(rest, text), count=1, text=text)
+        return each.times(count)
+    last = SLURM.fullmatch(word) or COUNT_LAST.fullmatch(word)
+    if last and (named(last[1]) or PROFILE.search(last[1]) or stated_size(last[1])):
+        return Target(device=one(last[1], text), count=device_count(text, last[2]), text=text)
+    return None
+
+
+def one(word: str, text: str) -> Device:
+    """The one device a name, a size or a slice stands for."""
+    if found := named(word):
+        if len(found) > 1:
+            raise ambiguous(text, found)
+        return found[0]
+    device = mig_slice(word) or stated_size(word)
+    if device is None:
+        raise unknown(word)
+    return device
