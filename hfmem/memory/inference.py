@@ -26,13 +26,13 @@ class Setting:
     context: int
     weights_dtype: str | None
     model_dtype: str  # in safetensors' words
-    kv_bits: int
+    kv_bits: float
     kv_reason: str
     encoder_tokens: int
 
     @property
     def dtypes(self) -> CacheDtypes:
-        return CacheDtypes(kv_bits=self.kv_bits, model_bytes=DTYPE_BITS[self.model_dtype] // 8)
+        return CacheDtypes(kv_bits=int(self.kv_bits), model_bytes=DTYPE_BITS[self.model_dtype] // 8)
 
     @property
     def usage(self) -> Usage:

@@ -68,6 +68,7 @@ class Attention:
     pinned_prompt: bool = False  # the prompt stays whole and only generated tokens slide
     extra_tokens: int = 0  # learned prompt positions cached beside the tokens
     shares_cache: bool = False  # reads another layer's keys and keeps none
+    projected_kv_heads: int | None = None  # heads before transformers repeats them, where it caches them repeated
 
     def __post_init__(self) -> None:
         if self.num_heads % self.num_kv_heads:
@@ -174,6 +175,9 @@ class RecurrentState:
     float32_elements: int = 0
     int64_elements: int = 0
     counters: int = 0  # int64 scalars kept once for the whole batch
+    conv_kernel: int = 0  # taps of the convolution whose tail `model_elements` is; serving engines keep one less
+    num_groups: int = 0  # groups of Mamba-2's B and C, each of `group_dim` channels of the convolution twice
+    group_dim: int = 0
 
     def cache_bytes(self, usage: Usage, dtypes: CacheDtypes) -> int:
         fixed = self.float32_elements * FLOAT32_BYTES + self.int64_elements * INT64_BYTES

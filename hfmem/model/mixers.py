@@ -7,6 +7,7 @@ The widths are those the classes of transformers 5.23 give their caches, compare
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hfmem.errors import ConfigError
 from hfmem.model.config import Config, shown
@@ -84,7 +85,8 @@ def full_heads(config: Config, kind: str) -> Mixer:
 def falcon_attention(config: Config, kind: str) -> Mixer:
     """The new decoder broadcasts its groups to all heads before they are cached; the old one has one head or all."""
     grouped = config.flag("new_decoder_architecture")
-    return plain(config, kind, 1 if config.flag("multi_query") and not grouped else heads(config))
+    found = plain(config, kind, 1 if config.flag("multi_query") and not grouped else heads(config))
+    return replace(found, projected_kv_heads=config.optional("num_kv_heads", minimum=1) if grouped else None)
 
 
 def wide_window_attention(config: Config, kind: str) -> Mixer:
@@ -166,9 +168,9 @@ def gated_delta_net(config: Config, kind: str) -> Mixer:
     value_heads = config.integer("linear_num_value_heads")
     key_dim, value_dim = config.integer("linear_key_head_dim"), config.integer("linear_value_head_dim")
     channels = 2 * config.integer("linear_num_key_heads") * key_dim + value_heads * value_dim
+    kernel = config.integer("linear_conv_kernel_dim")
     return RecurrentState(
-        model_elements=channels * config.integer("linear_conv_kernel_dim"),
-        float32_elements=value_heads * key_dim * value_dim,
+        model_elements=channels * kernel, float32_elements=value_heads * key_dim * value_dim, conv_kernel=kernel
     )
 
 
@@ -182,7 +184,7 @@ def kimi_delta(config: Config, kind: str) -> Mixer:
         or config.optional("linear_conv_kernel_dim")
         or config.integer("short_conv_kernel_size")
     )
-    return RecurrentState(model_elements=3 * count * width * kernel, float32_elements=count * width * width)
+    return RecurrentState(model_elements=3 * count * width * kernel, float32_elements=count * width * width, conv_kernel=kernel)
 
 
 def lightning(config: Config, kind: str) -> Mixer:
@@ -200,7 +202,7 @@ def mamba1(config: Config, kind: str) -> Mixer:
     own = config.optional("intermediate_size") if config.value("expand") is not None else None
     inner = own or expanded(config)
     kernel, state = first(config, "conv_kernel", "mamba_d_conv"), first(config, "state_size", "mamba_d_state")
-    return RecurrentState(model_elements=inner * kernel, float32_elements=inner * state)
+    return RecurrentState(model_elements=inner * kernel, float32_elements=inner * state, conv_kernel=kernel)
 
 
 def mamba2(config: Config, kind: str) -> Mixer:
@@ -208,7 +210,13 @@ def mamba2(config: Config, kind: str) -> Mixer:
     state = first(config, "ssm_state_size", "state_size", "mamba_d_state")
     inner, groups = mamba2_inner(config), first(config, "n_groups", "mamba_n_groups", "mamba_ngroups")
     kernel = first(config, "conv_kernel", "mamba_d_conv")
-    return RecurrentState(model_elements=(inner + 2 * groups * state) * kernel, float32_elements=inner * state)
+    return RecurrentState(
+        model_elements=(inner + 2 * groups * state) * kernel,
+        float32_elements=inner * state,
+        conv_kernel=kernel,
+        num_groups=groups,
+        group_dim=state,
+    )
 
 
 def mamba2_inner(config: Config) -> int:
@@ -233,7 +241,8 @@ def first(config: Config, *names: str) -> int:
 
 def short_conv(config: Config, kind: str) -> Mixer:
     """LFM short convolution: hidden size·kernel."""
-    return RecurrentState(model_elements=config.integer("hidden_size") * config.integer("conv_L_cache"))
+    kernel = config.integer("conv_L_cache")
+    return RecurrentState(model_elements=config.integer("hidden_size") * kernel, conv_kernel=kernel)
 
 
 def real_gated(config: Config, kind: str) -> Mixer:

@@ -11,18 +11,21 @@ from typing import Any
 
 from hfmem.checkpoint.tensors import DTYPE_BITS, Grouping, Tensor, TensorGroup
 from hfmem.memory.inference import model_dtype
+from hfmem.memory.packing import packed_groups
 from hfmem.memory.subject import Model
 from hfmem.memory.weights import TORCH_NAMES, Difference, Portion, Weights, weigh
 from hfmem.witness.ask import Limits, ask
 from hfmem.witness.values import Counted, Row, Sizes
 
 WITNESS = "class on meta"
+PACKING_SECTIONS = ("quantization_config", "compression_config", "quantization")
 RENAMED = {"gamma": "weight", "beta": "bias"}
 
 
 def count_class(model: Model, limits: Limits | None = None) -> Counted:
     """What the class of a model's config.json holds. Raises `CannotTell` as `ask` does."""
-    request = {"config": dict(model.spec.raw), "dtype": TORCH_NAMES[dtype_of(model)]}
+    raw = {name: value for name, value in model.spec.raw.items() if name not in PACKING_SECTIONS}  # a class is never packed
+    request = {"config": raw, "dtype": TORCH_NAMES[dtype_of(model)]}
     return counted(ask("count", request, limits))
 
 
@@ -56,7 +59,7 @@ def groups(tensors: list[Any]) -> Iterator[TensorGroup]:
 
 def with_class_weights(model: Model, found: Counted) -> Model:
     """A model without headers, weighed as its class is built: nothing is stored, and every tensor is known."""
-    checkpoint = replace(model.checkpoint, format="class", groups=found.groups)
+    checkpoint = replace(model.checkpoint, format="class", groups=tuple(packed_groups(found.groups, model.spec)))
     return replace(model, checkpoint=checkpoint, weights=weigh(checkpoint, model.spec))
 
 

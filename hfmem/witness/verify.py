@@ -55,7 +55,7 @@ def verify(
 def count_too(model: Model, *, asked: bool) -> Model:
     """The model with what its class holds as a note, or as its weights where there are no files; or with a note why not."""
     notes: list[Note] = []
-    is_weighed = model.checkpoint.format == "config-only" and model.spec.quantization is None  # a class is never packed
+    is_weighed = model.checkpoint.format == "config-only"
     counted = attempt(lambda: count_class(model), notes) if asked or is_weighed else None
     if counted is None:
         return replace(model, notes=(*model.notes, *(replace(note, hint=None) for note in notes)))

@@ -1,0 +1,155 @@
+"""
+The weights one rank of a serving engine holds: split, copied or padded, fused, and as its allocator rounds them.
+
+Source: vLLM 0.33's parallel layers (see `tables/shards.py`) and `CUDACachingAllocator`: a tensor of 10 MiB or more has
+a segment of whole 2 MiB to itself, and what is left of it counts as allocated up to 1 MiB.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hfmem.checkpoint.tensors import DTYPE_BITS
+from hfmem.memory.engines.values import cdiv
+from hfmem.memory.weights import FLOATS, Portion, Weights
+from hfmem.model.spec import ModelSpec
+from hfmem.tables.packing import MATRIX_ROLES, WHAT_IF
+from hfmem.tables.shards import (
+    FUSED_QKV,
+    KEY_VALUE,
+    ROW,
+    TOWER_SPLIT,
+    VOCABULARY,
+    VOCABULARY_MULTIPLE,
+    WHOLE,
+    fused_name,
+    rule_of,
+)
+from hfmem.units import MIB
+
+LARGE, SEGMENT, LEFTOVER, SMALLEST = 10 * MIB, 2 * MIB, MIB, 512
+TOWERS = ("vision", "audio")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """How many ranks share a model: `expert` is whether experts are handed out whole instead of being cut."""
+
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1
+    expert: bool = False
+
+    @property
+    def num_devices(self) -> int:
+        return self.tp * self.pp * self.dp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The layers of one pipeline stage."""
+
+    start: int
+    end: int
+    is_first: bool = True
+    is_last: bool = True
+
+    def holds(self, layer: int) -> bool:
+        return self.start <= layer < self.end
+
+
+def stages(num_layers: int, pp: int) -> tuple[Stage, ...]:
+    """Equal runs of layers; what is left over goes to the last stages but one (vLLM's `get_pp_indices`)."""
+    counts = [num_layers // pp] * pp
+    for index in range(num_layers % pp):
+        counts[-(index + 2) % pp] += 1
+    starts = [sum(counts[:index]) for index in range(pp)]
+    return tuple(
+        Stage(start=start, end=start + count, is_first=index == 0, is_last=index == pp - 1)
+        for index, (start, count) in enumerate(zip(starts, counts, strict=True))
+    )
+
+
+def rank_bytes(weights: Weights, model: ModelSpec, split: Split, stage: Stage, dtype: str | None, model_dtype: str) -> int:
+    """Bytes the allocator counts for the weights of one rank; `dtype` is a what-if for the matrices."""
+    fused: dict[tuple[str, int], float] = defaultdict(float)
+    for portion in weights.portions:
+        if portion.is_loaded:
+            for layer, count in layer_counts(portion, model, stage).items():
+                size = tensor_bytes(portion, dtype, model_dtype) * share(portion, model, split)
+                fused[fused_name(portion.group.pattern), layer] += size * count
+    return sum(allocated(round(size)) for size in fused.values())
+
+
+def allocated(size: int) -> int:
+    """What torch's caching allocator counts for one tensor."""
+    segment = cdiv(size, SEGMENT) * SEGMENT
+    if size >= LARGE and segment - size <= LEFTOVER:
+        return segment
+    return cdiv(size, SMALLEST) * SMALLEST
+
+
+def layer_counts(portion: Portion, model: ModelSpec, stage: Stage) -> Mapping[int, int]:
+    """Tensors of the portion by layer, those of one stage; embeddings are the first stage's, the head the last's."""
+    if portion.role in TOWERS:
+        return portion.group.layers if stage.is_first else {}
+    found = {layer: count for layer, count in portion.group.layers.items() if layer >= 0 and stage.holds(layer)}
+    outside = portion.group.layers.get(-1, 0)
+    if outside and portion.role == "embeddings":
+        has = stage.is_first or (stage.is_last and model.tied_embeddings)
+    else:
+        has = stage.is_last if portion.role in ("head", "norms") else stage.is_first
+    return found | ({-1: outside} if outside and has else {})
+
+
+def tensor_bytes(portion: Portion, dtype: str | None, model_dtype: str) -> float:
+    """Bytes of one tensor as loaded: floats in the model's dtype, packed ones as stored, matrices as the what-if says."""
+    group = portion.group
+    if dtype:
+        is_matrix = portion.role in MATRIX_ROLES and len(group.shape) >= 2
+        return portion.elements / portion.count * WHAT_IF[dtype][0 if is_matrix else 1] / 8
+    if group.dtype in FLOATS and portion.reason is None:
+        return group.tensor_elements * DTYPE_BITS[model_dtype] / 8
+    return group.tensor_bytes
+
+
+def share(portion: Portion, model: ModelSpec, split: Split) -> float:
+    """The part of a tensor one rank holds; more than 1 where it is padded."""
+    pattern, rule = portion.group.pattern, rule_of(portion.group.pattern)
+    if portion.role == "experts" and rule != WHOLE:
+        return experts_share(model, split)
+    if portion.role in TOWERS:
+        return 1 / split.tp if TOWER_SPLIT.search(pattern) else 1.0
+    if rule == VOCABULARY and len(portion.group.shape) == 2:
+        rows = portion.group.shape[0]
+        return cdiv(rows, VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE / rows / split.tp
+    if split.tp == 1 or rule in (WHOLE, ROW):
+        return 1.0
+    return heads_share(model, split.tp, rule)
+
+
+def heads_share(model: ModelSpec, tp: int, rule: str) -> float:
+    """Keys and values are copied where there are more ranks than key-value heads."""
+    heads, kv_heads = model.num_attention_heads, model.num_key_value_heads
+    if not heads or not kv_heads or rule not in (KEY_VALUE, FUSED_QKV) or kv_heads >= tp:
+        return 1 / tp
+    if rule == KEY_VALUE:
+        return 1 / kv_heads
+    return (heads / tp + 2) / (heads + 2 * kv_heads)
+
+
+def experts_share(model: ModelSpec, split: Split) -> float:
+    """Whole experts a rank, the first ranks one more; or a slice of every expert over all ranks and replicas."""
+    ranks = split.tp * split.dp
+    count = next(num_experts(model), 0)
+    return cdiv(count, ranks) / count if split.expert and count else 1 / ranks
+
+
+def num_experts(model: ModelSpec) -> Iterator[int]:
+    from hfmem.model.spec import Experts
+
+    for layer in model.decoder.layers if model.decoder else ():
+        if isinstance(layer.ffn, Experts):
+            yield layer.ffn.num_experts

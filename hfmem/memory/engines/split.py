@@ -1,0 +1,39 @@
+"""Which splits of a model are legal; an illegal one is refused with those that are."""
+
+from __future__ import annotations
+
+from hfmem.errors import UsageError
+from hfmem.memory.engines.shards import Split, num_experts
+from hfmem.memory.workload import Inference
+from hfmem.model.spec import ModelSpec
+
+MOST_RANKS = 64
+
+
+def split_of(model: ModelSpec, workload: Inference) -> Split:
+    """The split asked for. Raises `UsageError` where heads, stages or experts do not divide."""
+    split = Split(tp=workload.tp, pp=workload.pp, dp=workload.dp, expert=workload.ep)
+    if not is_legal(model, split.tp):
+        legal = [str(count) for count in range(1, MOST_RANKS + 1) if is_legal(model, count)]
+        message = f"--tp {split.tp} does not divide {heads_in_words(model)}"
+        raise UsageError(message, code="illegal-split", hint=f"--tp may be {', '.join(legal)}")
+    layers = model.num_layers or 1
+    if split.pp > layers:
+        raise UsageError(f"--pp {split.pp} is more than the {layers} layers", code="illegal-split", hint=f"--pp up to {layers}")
+    if split.expert and not next(num_experts(model), 0):
+        raise UsageError("--ep is for mixtures of experts; this model has none", code="illegal-split", hint="leave --ep out")
+    return split
+
+
+def is_legal(model: ModelSpec, tp: int) -> bool:
+    """Heads must divide; key-value heads must divide too, or be copied a whole number of times."""
+    heads, kv_heads = model.num_attention_heads, model.num_key_value_heads
+    if tp == 1 or not heads:
+        return True
+    return heads % tp == 0 and (not kv_heads or kv_heads % tp == 0 or tp % kv_heads == 0)
+
+
+def heads_in_words(model: ModelSpec) -> str:
+    kv_heads = model.num_key_value_heads
+    more = f" and {kv_heads} key-value heads" if kv_heads and kv_heads != model.num_attention_heads else ""
+    return f"{model.num_attention_heads} attention heads{more}"
