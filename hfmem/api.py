@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from hfmem.checkpoint.read import read_checkpoint
 from hfmem.checkpoint.tensors import Checkpoint
-from hfmem.errors import BrokenCheckpoint, CannotTell, ConfigError, HfmemError, NotFound
+from hfmem.errors import BrokenCheckpoint, CannotTell, ConfigError, HfmemError, NotFound, UsageError
 from hfmem.memory.estimate import Estimate, Note
 from hfmem.memory.subject import Model, describe
 from hfmem.memory.workload import Inference
@@ -19,8 +20,11 @@ from hfmem.sources.base import Source
 from hfmem.sources.reference import is_repo_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from hfmem.hardware.report import FitReport
+    from hfmem.hardware.values import Target
+    from hfmem.memory.engines.values import Card
     from hfmem.memory.training.workload import Training
     from hfmem.witness.values import Verification
 
@@ -47,21 +51,79 @@ def load_source(source: Source) -> Model:
     return describe(source.origin, spec, checkpoint)
 
 
-def estimate(model: Model | str | Path, workload: Inference | Training | None = None, *, verify: bool = False) -> Estimate:
+def estimate(
+    model: Model | str | Path,
+    workload: Inference | Training | None = None,
+    *,
+    on: Sequence[str | Target] = (),
+    verify: bool = False,
+) -> Estimate:
     """
     The memory a workload takes; a reference is loaded first. `verify` counts the class's parameters too.
 
+    `on` names devices ("RTX 4090", "2xH100", "80GiB", "local"): a serving engine runs on the first, and each gets a verdict.
     A model without weight files is weighed as its class is built, where the verify extra is installed.
     """
-    subject = model if isinstance(model, Model) else load(model)
-    if verify or subject.checkpoint.format == "config-only":
-        from hfmem.witness.verify import count_too
+    asked, subject = workload or Inference(), weighed(model, verify)
+    if not on:
+        return estimator_of(subject)(asked, None)
+    rows = fit(subject, asked, on).rows
+    return replace(rows[0].estimate, devices=tuple(row.fit for row in rows))
 
-        subject = count_too(subject, asked=verify)
-    if workload is None or isinstance(workload, Inference):
+
+def fit(
+    model: Model | str | Path,
+    workload: Inference | Training | None,
+    on: Sequence[str | Target],
+    *,
+    siblings: Sequence[str] = (),
+    grid: bool = False,
+) -> FitReport:
+    """
+    A verdict for each device, the longest context and the largest batch, and what would fit instead.
+
+    `siblings` are other checkpoints of the model (references) to try where it does not fit. Raises `UsageError` for a device
+    that is not known, and where devices and ranks contradict each other.
+    """
+    from hfmem.hardware.parse import parse_targets
+    from hfmem.hardware.report import fit_report
+
+    targets = [target for each in on for target in (parse_targets(each) if isinstance(each, str) else (each,))]
+    if not targets:
+        raise UsageError("no device was named", code="no-device", hint='--on "RTX 4090", --on 2xH100, --on 80GiB or --on local')
+    others = {name: estimator_of(weighed(name, False)) for name in siblings}
+    return fit_report(estimator_of(weighed(model, False)), workload or Inference(), targets, others, grid)
+
+
+def weighed(model: Model | str | Path, verify: bool) -> Model:
+    """The model at hand or loaded, with its class's weights where it has none."""
+    subject = model if isinstance(model, Model) else load(model)
+    if not verify and subject.checkpoint.format != "config-only":
+        return subject
+    from hfmem.witness.verify import count_too
+
+    return count_too(subject, asked=verify)
+
+
+def estimator_of(subject: Model) -> Callable[[Inference | Training, Card | None], Estimate]:
+    """A function from workload and device to estimate that remembers its answers; only engines with a pool ask for the device."""
+    known: dict[tuple[Inference | Training, Card | None], Estimate] = {}
+
+    def answer(workload: Inference | Training, card: Card | None) -> Estimate:
+        asks = isinstance(workload, Inference) and workload.engine_name != "transformers"
+        key = (workload, card if asks else None)
+        if key not in known:
+            known[key] = sized(subject, workload, key[1])
+        return known[key]
+
+    return answer
+
+
+def sized(subject: Model, workload: Inference | Training, card: Card | None) -> Estimate:
+    if isinstance(workload, Inference):
         from hfmem.memory.serving import estimate_inference
 
-        return estimate_inference(subject, workload or Inference())
+        return estimate_inference(subject, workload, card)
     from hfmem.memory.training.estimate import estimate_training
 
     return estimate_training(subject, workload)
@@ -114,8 +176,6 @@ def spec_of_format(spec: ModelSpec, checkpoint: Checkpoint) -> ModelSpec:
 
 def with_base(model: Model, base: str, *, token: str | None, cache_dir: str | None) -> Model:
     """The adapter with the model it was trained on, where that is on the Hub; a path in a file is never followed."""
-    from dataclasses import replace
-
     try:
         if not is_repo_id(base):
             raise CannotTell(f"{base!r} is no Hub id", code="bad-base", hint="estimate the base model too")

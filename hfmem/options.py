@@ -19,7 +19,7 @@ class Format(str, Enum):
 ModelArg = Annotated[str, typer.Argument(help="A directory or file, a Hub id (org/name[@revision]), hf://… or a Hub URL.")]
 ContextOpt = Annotated[int | None, typer.Option(help="Tokens per sequence [default: min(8192, the model's maximum)].")]
 BatchOpt = Annotated[int, typer.Option(help="Sequences at once.")]
-EngineOpt = Annotated[str, typer.Option(help="The engine that serves: transformers.")]
+EngineOpt = Annotated[str, typer.Option(help="The engine that serves: transformers, vllm[@0.19], sglang or llama.cpp.")]
 WeightsOpt = Annotated[str | None, typer.Option(help="What if the weights were loaded as this dtype [default: as stored].")]
 KvOpt = Annotated[str | None, typer.Option(help="Dtype of cached keys and values [default: the checkpoint's or the model's].")]
 EncoderOpt = Annotated[int | None, typer.Option(help="Tokens an encoder reads [default: the model's own number, or 512].")]
@@ -83,3 +83,29 @@ TimelineOpt = Annotated[
 ]
 SecondsOpt = Annotated[float, typer.Option(help="Seconds a witness may take.", min=1, max=86400)]
 GibOpt = Annotated[float, typer.Option(help="GiB a witness may take.", min=0.5, max=4096)]
+TpOpt = Annotated[int, typer.Option("--tp", help="Ranks that share every layer (tensor parallel).")]
+PpOpt = Annotated[int, typer.Option("--pp", help="Stages of layers (pipeline parallel).")]
+DpOpt = Annotated[int, typer.Option("--dp", help="Copies of the attention layers (data parallel).")]
+EpOpt = Annotated[bool, typer.Option("--ep", help="Hand experts out whole over the ranks (expert parallel).")]
+SeqsOpt = Annotated[int | None, typer.Option(help="Sequences an engine runs at once [default: the engine's, by device].")]
+BatchedOpt = Annotated[
+    int | None,
+    typer.Option(help="x."),
+]
+UtilizationOpt = Annotated[
+    float | None, typer.Option(help="Share of the device an engine takes; SGLang: mem_fraction_static [default: the engine's].")
+]
+EagerOpt = Annotated[bool, typer.Option("--enforce-eager", help="No CUDA graphs.")]
+FlashOpt = Annotated[bool, typer.Option(help="llama.cpp: flash attention.")]
+OnOpt = Annotated[list[str] | None, typer.Option("--on", help='A device: "RTX 4090", 2xH100, 80GiB, local; may be given again.')]
+ExitOpt = Annotated[bool, typer.Option("--exit-code", help="Exit 3 when a device is too small.")]
+FitTrainOpt = Annotated[bool, typer.Option("--train", help="Fit a training step; takes every option of `hfmem train`.")]
+GridOpt = Annotated[bool, typer.Option("--grid", help="What every context and batch needs.")]
+SiblingOpt = Annotated[list[str] | None, typer.Option(help="Another checkpoint to try where the model does not fit.")]
+WordOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print a verdict a line and nothing else.")]
+QueryArg = Annotated[str | None, typer.Argument(help="A part of a name.")]
+VendorOpt = Annotated[str | None, typer.Option(help="nvidia, amd, intel or apple.")]
+MinMemoryOpt = Annotated[str | None, typer.Option(help="At least this much memory, such as 24GiB.")]
+RunsOpt = Annotated[str | None, typer.Option(help="Computes in this dtype: bfloat16, fp8, fp4, int8.")]
+LocalOpt = Annotated[bool, typer.Option("--local", help="The devices in this machine.")]
+NamesOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print the names and nothing else.")]

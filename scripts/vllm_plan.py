@@ -47,6 +47,22 @@ MORE = [
 ]  # fmt: skip
 
 
+# Mixtures no configuration above has: pages as (kind, block size, bytes a token, state bytes, reach), each so many times.
+MIXTURES: dict[str, list[tuple[tuple[str, int, int, int, int], int]]] = {
+    "chunks beside full attention": [(("full", 16, 2048, 0, 0), 12), (("chunk", 16, 2048, 0, 8192), 36)],
+    "two widths of windows": [
+        (("full", 16, 4096, 0, 0), 6),
+        (("window", 16, 2048, 0, 1024), 20),
+        (("window", 16, 2048, 0, 4096), 4),
+    ],
+    "a window that must be padded": [(("full", 16, 4096, 0, 0), 8), (("window", 16, 3072, 0, 512), 8)],
+    "nearly as many windows as full layers": [(("full", 16, 4096, 0, 0), 13), (("window", 16, 4096, 0, 128), 12)],
+    "latents and states": [(("latent", 128, 1152, 0, 0), 7), (("state", 128, 0, 147_456, 0), 20)],
+    "latents beside their indexer": [(("latent", 64, 1152, 0, 0), 61), (("latent", 64, 132, 0, 0), 61)],
+    "windows alone": [(("window", 16, 4096, 0, 4096), 32)],
+}  # fmt: skip
+
+
 class StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Any package that is not installed, as an object that answers everything."""
 
@@ -124,18 +140,32 @@ def settings(context: int, batched: int, encoder: int) -> Any:
 
 
 def ask(name: str, tp: int, kv_bits: int, context: int, batched: int) -> dict[str, Any]:
+    model, pages = layers_of(name, tp, kv_bits)
+    question = {"model": name, "tp": tp, "kv_bits": kv_bits}
+    return question | planned(pages, context, batched, model.encoder_positions or 0)
+
+
+def ask_mixture(name: str) -> dict[str, Any]:
+    """The answer for pages that are given."""
+    from hfmem.memory.engines.pages import Page
+
+    names = ("kind", "block_size", "token_bytes", "state_bytes", "reach")
+    pages = [Page(**dict(zip(names, page, strict=True))) for page, count in MIXTURES[name] for _ in range(count)]
+    return {"mixture": name} | planned(pages, 32768, 8192, 0)
+
+
+def planned(pages: list[Any], context: int, batched: int, encoder: int) -> dict[str, Any]:
     from vllm.v1.core import kv_cache_planning as planning
     from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity
 
-    model, pages = layers_of(name, tp, kv_bits)
-    config = settings(context, batched, model.encoder_positions or 0)
+    config = settings(context, batched, encoder)
     groups = planning.get_kv_cache_groups(config, {f"layer.{i}": spec_of(page) for i, page in enumerate(pages)})
     found = planning.get_kv_cache_config_from_groups(config, groups, POOL)
     tokens, concurrency = get_kv_cache_capacity(config, found)
     per_block = planning._get_kv_cache_bytes_per_block(groups, config.cache_config.get_resolved_kv_cache_layout())
     return {
-        "model": name, "tp": tp, "kv_bits": kv_bits, "context": context, "max_num_batched_tokens": batched,
-        "bytes_per_block": per_block, "num_groups": len(groups), "num_blocks": found.num_blocks,
+        "context": context, "max_num_batched_tokens": batched, "bytes_per_block": per_block,
+        "num_groups": len(groups), "num_blocks": found.num_blocks,
         "blocks_per_request": round(found.num_blocks / concurrency), "tokens": tokens,
         "max_concurrency": round(concurrency, 6),
     }  # fmt: skip
@@ -148,7 +178,7 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     sys.meta_path.append(StandIn())
     cases = [case for case in (*CASES, *MORE) if case in CASES or (SHARED / f"{case[0]}.json").is_file()]
-    rows = [ask(*case) for case in cases]
+    rows = [*(ask(*case) for case in cases), *(ask_mixture(name) for name in MIXTURES)]
     text = json.dumps({"vllm": VERSION, "pool_bytes": POOL, "plans": rows}, indent=1) + "\n"
     if arguments.write:
         GOLDEN.write_text(text)

@@ -16,6 +16,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from hfmem.checkpoint.tensors import Grouping, Tensor, TensorGroup
+
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 INDEX = "model.safetensors.index.json"
 BITS = {
@@ -102,3 +104,15 @@ def read_range(text: str) -> list[int]:
         low, _, high = run.partition("-")
         numbers.extend(range(int(low), int(high or low) + 1))
     return numbers
+
+
+def groups(name: str) -> tuple[TensorGroup, ...]:
+    """The fixture's tensors as the package groups them, without a file."""
+    grouping = Grouping()
+    for file, header in headers(name).items():
+        for tensor, entry in header.items():
+            if tensor != "__metadata__":
+                start, end = entry["data_offsets"]
+                shape, dtype = tuple(entry["shape"]), entry["dtype"]
+                grouping.add(Tensor(name=tensor, dtype=dtype, shape=shape, stored_bytes=end - start, file=file))
+    return tuple(grouping.groups())

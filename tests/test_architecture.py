@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "api": {"sources", "checkpoint", "model", "memory", "hardware", "witness"},
     "options": set(),
     "terminal": {"report"},
-    "cli": {"__init__", "api", "memory", "hardware", "report", "witness", "options", "terminal"},
+    "commands": {"__init__", "api", "memory", "hardware", "report", "witness", "options", "terminal", "commands"},
+    "cli": {"commands"},
     "__init__": {"api", "memory"},
     "__main__": {"cli"},
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hfmem.memory.engines.values import Capacity
 from hfmem.memory.weights import Weights
 from hfmem.memory.workload import Inference
 from hfmem.model.spec import ModelSpec
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from hfmem.memory.training.workload import Training
 
 BASES = ("measured", "derived", "modelled", "assumed")
+VERDICTS = ("fits", "tight", "no", "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,32 @@ class Lever:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFit:
+    """How one kind of device takes a workload. Bytes are those of one device; `verdict` is one of VERDICTS."""
+
+    name: str
+    num_devices: int
+    memory_bytes: int  # what the driver reports
+    usable_bytes: int  # what the workload may take of it
+    required_bytes: int | None
+    verdict: str
+    memory_source: str = "driver"
+    max_context: int | None = None  # at the workload's batch; None was not asked, 0 is none
+    max_batch: int | None = None  # at the workload's context
+    capacity: Capacity | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"verdict {self.verdict!r} is none of {VERDICTS}")
+
+    @property
+    def spare_bytes(self) -> int | None:
+        """What is left of one device; negative where it does not fit."""
+        return None if self.required_bytes is None else self.usable_bytes - self.required_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """The answer for one model and one workload."""
 
@@ -101,6 +129,8 @@ class Estimate:
     resolved: Mapping[str, object] = field(default_factory=dict)  # every option with the value it was given or took
     totals: Mapping[str, int] = field(default_factory=dict)  # other ways to count the peak, such as bytes allocated
     levers: tuple[Lever, ...] = ()
+    capacity: Capacity | None = None  # of an engine with a pool, on the first device asked for
+    devices: tuple[DeviceFit, ...] = ()
 
     @property
     def peak(self) -> Phase:

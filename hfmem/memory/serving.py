@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from hfmem.memory.engines.values import Capacity, Card
 from hfmem.memory.estimate import Estimate, Item, Phase
 from hfmem.memory.inference import Setting, phases, setting_notes, settle
 from hfmem.memory.subject import Model
 from hfmem.memory.workload import Inference
 
 
-def estimate_inference(model: Model, workload: Inference) -> Estimate:
-    """The memory serving takes: three phases, the peak the largest."""
+def estimate_inference(model: Model, workload: Inference, card: Card | None = None) -> Estimate:
+    """
+    The memory serving takes on one device, the peak the largest phase.
+
+    `card` is what a serving engine would run on: it sets the engine's defaults and what its cache has room for.
+    """
     subject = model.base or model
-    setting = settle(subject.spec, subject.weights, workload)
-    found = phases(subject.spec, subject.checkpoint, subject.weights, setting)
+    setting, found, options, capacity = answer(subject, workload, card)
     if model.checkpoint.format == "adapter":
         found = tuple(with_adapter(phase, model) for phase in found)
     return Estimate(
@@ -23,8 +27,22 @@ def estimate_inference(model: Model, workload: Inference) -> Estimate:
         workload=workload,
         phases=found,
         notes=(*model.notes, *setting_notes(subject.spec, subject.weights, setting)),
-        resolved=resolved(workload, setting),
+        resolved=resolved(workload, setting) | options,
+        capacity=capacity,
     )
+
+
+def answer(
+    model: Model, workload: Inference, card: Card | None
+) -> tuple[Setting, tuple[Phase, ...], dict[str, object], Capacity | None]:
+    """The engine's own words; transformers has no pool and no settings of a server."""
+    if workload.engine_name != "transformers":
+        from hfmem.memory.engines.dispatch import serve
+
+        served = serve(model, workload, card)
+        return served.setting, served.phases, served.options, served.capacity
+    setting = settle(model.spec, model.weights, workload)
+    return setting, phases(model.spec, model.checkpoint, model.weights, setting), {}, None
 
 
 def with_adapter(phase: Phase, model: Model) -> Phase:

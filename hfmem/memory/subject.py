@@ -13,7 +13,7 @@ from hfmem.model.spec import ModelSpec
 from hfmem.sources.base import Origin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # itself alone, so that answers about it can be remembered
 class Model:
     """A loaded model. `base` is the model an adapter was trained on, None where there is none or it cannot be reached."""
 

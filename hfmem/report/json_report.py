@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from hfmem._version import __version__
-from hfmem.memory.estimate import Estimate, Item, Phase
+from hfmem.memory.engines.values import Capacity
+from hfmem.memory.estimate import DeviceFit, Estimate, Item, Phase
 from hfmem.memory.weights import TORCH_NAMES, Weights
 
 
@@ -29,9 +30,39 @@ def to_dict(estimate: Estimate) -> dict[str, Any]:
         "low_bytes": peak.low_bytes,
         "high_bytes": peak.high_bytes,
         **training_dict(estimate),
-        "devices": [],
+        **({"capacity": capacity_dict(estimate.capacity)} if estimate.capacity else {}),
+        "devices": [device_dict(fit) for fit in estimate.devices],
         "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in estimate.notes],
         "versions": {"hfmem": __version__},
+    }
+
+
+def capacity_dict(capacity: Capacity) -> dict[str, Any]:
+    """What an engine with a pool has room for."""
+    return {
+        "kv_cache_bytes": capacity.kv_cache_bytes,
+        "kv_cache_tokens": capacity.kv_cache_tokens,
+        "max_concurrency": round(capacity.max_concurrency, 4),
+        "budget_bytes": capacity.budget_bytes,
+        "starts": capacity.starts,
+    }
+
+
+def device_dict(fit: DeviceFit) -> dict[str, Any]:
+    """One device's verdict; bytes are those of one of them."""
+    return {
+        "name": fit.name,
+        "num_devices": fit.num_devices,
+        "memory_bytes": fit.memory_bytes,
+        "memory_source": fit.memory_source,
+        "usable_bytes": fit.usable_bytes,
+        "required_bytes": fit.required_bytes,
+        "spare_bytes": fit.spare_bytes,
+        "verdict": fit.verdict,
+        "reason": fit.reason,
+        "max_context": fit.max_context,
+        "max_batch": fit.max_batch,
+        "capacity": capacity_dict(fit.capacity) if fit.capacity else None,
     }
 
 

@@ -12,7 +12,16 @@ from hfmem.units import memory
 
 def render_markdown(estimate: Estimate, *, explain: bool = False) -> str:
     """Heading, phases of a training step, table of the peak phase, remarks."""
-    return "\n".join([*heading(estimate), *phases(estimate), *rows(estimate, explain), *levers(estimate), *remarks(estimate)])
+    return "\n".join(
+        [
+            *heading(estimate),
+            *phases(estimate),
+            *rows(estimate, explain),
+            *levers(estimate),
+            *devices(estimate),
+            *remarks(estimate),
+        ]
+    )
 
 
 def heading(estimate: Estimate) -> Iterator[str]:
@@ -39,6 +48,15 @@ def levers(estimate: Estimate) -> Iterator[str]:
     if estimate.levers:
         yield from ("", "| change | saves |", "|---|--:|")
         yield from (f"| `{lever.name}` | {memory(lever.saves_bytes)} |" for lever in estimate.levers)
+
+
+def devices(estimate: Estimate) -> Iterator[str]:
+    """How the devices asked for take it."""
+    if estimate.devices:
+        from hfmem.report.fit_markdown import device_rows
+
+        yield ""
+        yield from device_rows(list(estimate.devices))
 
 
 def rows(estimate: Estimate, explain: bool) -> Iterator[str]:

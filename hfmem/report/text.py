@@ -13,7 +13,7 @@ LABELS = {
     "logits": "logits", "runtime": "runtime", "adapters": "adapters", "prefill_cache": "prefill cache",
     "optimizer": "optimizer", "optimizer_temporary": "step temporary", "fragmentation": "fragmentation",
     "autocast_copies": "autocast copies", "master_weights": "master weights",
-    "reference_model": "reference model",
+    "reference_model": "reference model", "cuda_graphs": "CUDA graphs", "non_torch": "outside torch",
 }  # fmt: skip
 SIGNS = {"measured": "=", "derived": "=", "modelled": "≈", "assumed": "~"}
 ROW = "{:<17}  {:>10}  {:>6}  {:>19}  {}"
@@ -26,6 +26,10 @@ def render_text(estimate: Estimate, *, explain: bool = False) -> str:
     lines = [*title(estimate), "", *training_phases(estimate), *table(estimate), "", bar(estimate), *breakdown(estimate)]
     if explain:
         lines += ["", *explanation(estimate)]
+    if estimate.devices:
+        from hfmem.report.fit_text import device_table
+
+        lines += ["", *device_table(list(estimate.devices))]
     lines += ["", *notes(estimate, explain)]
     return "\n".join(lines)
 
@@ -48,7 +52,8 @@ def asked(estimate: Estimate) -> str:
     setting = estimate.resolved
     size = f"batch {setting['batch']} · context {setting['context']:,}"
     if setting["mode"] == "inference":
-        return f"inference with {setting['engine']} · {size}"
+        ranks = " · ".join(f"{name} {setting[name]}" for name in ("tp", "pp", "dp") if setting.get(name, 1) != 1)
+        return f"inference with {setting['engine']} · {size}" + (f" · {ranks}" if ranks else "")
     words = [f"{setting['method']} training", str(setting["precision"]), str(setting["optimizer"]), size]
     words += [f"checkpointing {setting['checkpointing']}", f"{setting['attention']} attention", f"{setting['loss']} loss"]
     return " · ".join(words + ([f"{setting['shard']} on {setting['gpus']} devices"] if setting["gpus"] != 1 else []))

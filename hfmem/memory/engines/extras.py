@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hfmem.memory.engines.rotary import rotary_bytes
 from hfmem.memory.engines.shards import Split, Stage, experts_share
-from hfmem.memory.engines.values import Card, cdiv
+from hfmem.memory.engines.values import cdiv
 from hfmem.memory.subject import Model
 from hfmem.model.kinds import LatentAttention
 from hfmem.model.spec import Experts, ModelSpec
@@ -18,12 +18,14 @@ from hfmem.tables.engines import EXPANDED_LATENT
 HOPPER = "9."
 
 
-def loaded_extras(model: Model, split: Split, stage: Stage, element: int, card: Card, version: tuple[int, ...]) -> int:
+def loaded_extras(
+    model: Model, split: Split, stage: Stage, element: int, capability: str | None, version: tuple[int, ...]
+) -> int:
     """Bytes of one rank beyond its share of the tensors."""
     spec = model.spec
     latent = latent_copies(spec, split, stage, element)
     tables = rotary_bytes(spec, 4 if latent else element)
-    return latent + tables + padded_experts(spec, split, stage, card, version)
+    return latent + tables + padded_experts(spec, split, stage, capability, version)
 
 
 def latent_copies(model: ModelSpec, split: Split, stage: Stage, element: int) -> int:
@@ -38,7 +40,7 @@ def latent_copies(model: ModelSpec, split: Split, stage: Stage, element: int) ->
     )
 
 
-def padded_experts(model: ModelSpec, split: Split, stage: Stage, card: Card, version: tuple[int, ...]) -> int:
+def padded_experts(model: ModelSpec, split: Split, stage: Stage, capability: str | None, version: tuple[int, ...]) -> int:
     """What MXFP4 experts grow by: Hopper pads the packed rows, other cards both sides of every matrix."""
     if model.quantization is None or model.quantization.method != "mxfp4" or model.decoder is None:
         return 0
@@ -48,14 +50,14 @@ def padded_experts(model: ModelSpec, split: Split, stage: Stage, card: Card, ver
         if isinstance(layer.ffn, Experts):
             part = experts_share(model, split) if split.expert else 1.0
             inner = layer.ffn.intermediate_size // (1 if split.expert else split.tp * split.dp)
-            found += layer.ffn.num_experts * part * grown(hidden, inner, card, version)
+            found += layer.ffn.num_experts * part * grown(hidden, inner, capability, version)
     return round(found)
 
 
-def grown(hidden: int, inner: int, card: Card, version: tuple[int, ...]) -> float:
+def grown(hidden: int, inner: int, capability: str | None, version: tuple[int, ...]) -> float:
     """Bytes one expert's three matrices of 4 bits and a scale for 32 grow by."""
     scale, value = 1 / 32, 1 / 2
-    if (card.compute_capability or HOPPER).startswith(HOPPER) and version >= (0, 11):
+    if (capability or HOPPER).startswith(HOPPER) and version >= (0, 11):
         wide, tall = padded(hidden, 512), padded(inner, 512)
         return value * (2 * inner * (wide - hidden) + hidden * (tall - inner))
     wide, tall = padded(hidden, 256), padded(inner, 128)

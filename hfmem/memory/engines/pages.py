@@ -122,12 +122,17 @@ def indexer_bytes(mixer: IndexerKeys) -> int:
 
 def state_bytes(model: ModelSpec, state: RecurrentState, paging: Paging) -> int:
     """The convolution's tail of kernel − 1 tokens in the model's dtype, and the state in the type's own."""
+    tail = tail_elements(state, paging.tp) * paging.model_bytes
+    return tail + state.float32_elements // paging.tp * state_element_bytes(model, paging)
+
+
+def tail_elements(state: RecurrentState, tp: int) -> int:
+    """One rank's channels × (kernel − 1); groups that do not divide over the ranks are copied."""
     extra = 0
-    if state.num_groups % paging.tp:
-        extra = 2 * (paging.tp - state.num_groups) * state.group_dim * state.conv_kernel
-    tail = (state.model_elements + extra) // paging.tp
-    tail = tail // state.conv_kernel * (state.conv_kernel - 1) if state.conv_kernel else tail
-    return tail * paging.model_bytes + state.float32_elements // paging.tp * state_element_bytes(model, paging)
+    if state.num_groups % tp:
+        extra = 2 * (tp - state.num_groups) * state.group_dim * state.conv_kernel
+    tail = (state.model_elements + extra) // tp
+    return tail // state.conv_kernel * (state.conv_kernel - 1) if state.conv_kernel else tail
 
 
 def state_element_bytes(model: ModelSpec, paging: Paging) -> int:

@@ -1,8 +1,7 @@
 """
 The weights one rank of a serving engine holds: split, copied or padded, fused, and as its allocator rounds them.
 
-Source: vLLM 0.33's parallel layers (see `tables/shards.py`) and `CUDACachingAllocator`: a tensor of 10 MiB or more has
-a segment of whole 2 MiB to itself, and what is left of it counts as allocated up to 1 MiB.
+Source: vLLM 0.33's parallel layers (see `tables/shards.py`); `allocator.py` has the rounding.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hfmem.checkpoint.tensors import DTYPE_BITS
+from hfmem.memory.engines.allocator import allocated_bytes
 from hfmem.memory.engines.values import cdiv
 from hfmem.memory.weights import FLOATS, Portion, Weights
 from hfmem.model.spec import ModelSpec
@@ -27,9 +27,9 @@ from hfmem.tables.shards import (
     fused_name,
     rule_of,
 )
-from hfmem.units import MIB
 
-LARGE, SEGMENT, LEFTOVER, SMALLEST = 10 * MIB, 2 * MIB, MIB, 512
+AFTER = 10**9
+ORDER = {"attention": 1, "recurrent": 1, "mlp": 2, "experts": 3}  # in which a layer makes its modules
 TOWERS = ("vision", "audio")
 
 
@@ -74,21 +74,19 @@ def stages(num_layers: int, pp: int) -> tuple[Stage, ...]:
 
 def rank_bytes(weights: Weights, model: ModelSpec, split: Split, stage: Stage, dtype: str | None, model_dtype: str) -> int:
     """Bytes the allocator counts for the weights of one rank; `dtype` is a what-if for the matrices."""
-    fused: dict[tuple[str, int], float] = defaultdict(float)
+    fused: dict[tuple[int, int, str], float] = defaultdict(float)
     for portion in weights.portions:
         if portion.is_loaded:
+            size = tensor_bytes(portion, dtype, model_dtype) * share(portion, model, split)
+            name = fused_name(portion.group.pattern)
             for layer, count in layer_counts(portion, model, stage).items():
-                size = tensor_bytes(portion, dtype, model_dtype) * share(portion, model, split)
-                fused[fused_name(portion.group.pattern), layer] += size * count
-    return sum(allocated(round(size)) for size in fused.values())
+                fused[place(portion.role, layer), ORDER.get(portion.role, 0), name] += size * count
+    return allocated_bytes(round(fused[key]) for key in sorted(fused))
 
 
-def allocated(size: int) -> int:
-    """What torch's caching allocator counts for one tensor."""
-    segment = cdiv(size, SEGMENT) * SEGMENT
-    if size >= LARGE and segment - size <= LEFTOVER:
-        return segment
-    return cdiv(size, SMALLEST) * SMALLEST
+def place(role: str, layer: int) -> int:
+    """Where a module is made: embeddings before the layers, the head and the last norm after them."""
+    return layer if layer >= 0 else AFTER if role in ("head", "norms") else layer
 
 
 def layer_counts(portion: Portion, model: ModelSpec, stage: Stage) -> Mapping[int, int]:

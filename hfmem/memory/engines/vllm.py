@@ -6,7 +6,8 @@ Serving with vLLM: what one rank holds, and what `gpu_memory_utilization` leaves
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hfmem.checkpoint.tensors import DTYPE_BITS
 from hfmem.errors import CannotTell
@@ -33,7 +34,32 @@ from hfmem.tables.engines import (
 )
 from hfmem.units import MIB
 
+MODEL_REASON = "the model's dtype"
 ASSUMED_CARD = Card(name="80 GB class", total_bytes=int(79.19 * 2**30))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The part of a setting that requests do not change."""
+
+    split: Split
+    release: Release
+    version: tuple[int, ...]
+    weights_dtype: str | None
+    model_dtype: str
+    kv_bits: int
+    sequences: int
+    tokens: int
+    capability: str | None
+
+    @property
+    def element(self) -> int:
+        return DTYPE_BITS[self.model_dtype] // 8
+
+    @property
+    def paging(self) -> Paging:
+        windows = self.release.groups_kinds
+        return Paging(kv_bits=self.kv_bits, model_bytes=self.element, tp=self.split.tp, windows=windows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +77,21 @@ class VllmSetting:
     card: Card
 
     @property
+    def frame(self) -> Frame:
+        """What a rank's weights and groups depend on, whatever the requests."""
+        return Frame(
+            split=self.split,
+            release=self.release,
+            version=self.version,
+            weights_dtype=self.base.weights_dtype,
+            model_dtype=self.base.model_dtype,
+            kv_bits=int(self.base.kv_bits),
+            sequences=self.sequences,
+            tokens=self.tokens,
+            capability=self.card.compute_capability,
+        )
+
+    @property
     def request(self) -> Request:
         in_flight = self.tokens * (self.release.in_flight_batches if self.split.pp == 1 else self.split.pp)
         return Request(
@@ -61,8 +102,20 @@ class VllmSetting:
         )
 
     @property
-    def element(self) -> int:
-        return DTYPE_BITS[self.base.model_dtype] // 8
+    def options(self) -> dict[str, object]:
+        """What the report says was settled."""
+        split = self.split
+        return {
+            "engine_version": ".".join(str(part) for part in self.version),
+            "tp": split.tp,
+            "pp": split.pp,
+            "dp": split.dp,
+            "ep": split.expert,
+            "max_num_seqs": self.sequences,
+            "max_num_batched_tokens": self.tokens,
+            "gpu_memory_utilization": self.utilization,
+            "enforce_eager": self.eager,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +135,7 @@ def settle_vllm(model: Model, workload: Inference, card: Card | None) -> VllmSet
     """vLLM's defaults for a model and a card."""
     version = workload.engine_version or NEWEST
     release, found = release_of(version), card or ASSUMED_CARD
-    base = settle(model.spec, model.weights, workload)
+    base = in_16_bits(settle(model.spec, model.weights, workload))
     large = found.total_bytes >= LARGE_CARD and found.reads_long_batches and release.large_batches
     tokens = 16384 if found.total_bytes >= HUGE_CARD and large and version >= (0, 24) else 8192 if large else 2048
     if not release.chunks_prompts:
@@ -101,39 +154,35 @@ def settle_vllm(model: Model, workload: Inference, card: Card | None) -> VllmSet
     )
 
 
-def ranks(model: Model, setting: VllmSetting) -> tuple[Rank, ...]:
-    """Every stage; where layers cannot be read there is one without a pool."""
+def in_16_bits(base: Setting) -> Setting:
+    """vLLM loads float32 checkpoints in 16 bits, and their cache with them (`_resolve_auto_dtype`)."""
+    if base.model_dtype not in ("F32", "F64"):
+        return base
+    return replace(base, model_dtype="BF16", kv_bits=16 if base.kv_reason == MODEL_REASON else base.kv_bits)
+
+
+@lru_cache(maxsize=256)  # a fit asks thousands of times for one model
+def ranks(model: Model, frame: Frame) -> tuple[Rank, ...]:
+    """Every stage. Raises `CannotTell` where config.json describes no layers."""
     spec = model.spec
     if spec.decoder is None:
         raise CannotTell("config.json describes no layers to serve", code="no-layers", hint="--engine transformers --partial")
-    paging = paging_of(setting)
-    layers = pages_of(spec, spec.decoder.layers, paging)
+    layers = pages_of(spec, spec.decoder.layers, frame.paging)
     return tuple(
-        rank(model, setting, stage, [page for pages in layers[stage.start : stage.end] for page in pages])
-        for stage in stages(len(layers), setting.split.pp)
+        rank(model, frame, stage, [page for pages in layers[stage.start : stage.end] for page in pages])
+        for stage in stages(len(layers), frame.split.pp)
     )
 
 
-def paging_of(setting: VllmSetting) -> Paging:
-    return Paging(
-        kv_bits=int(setting.base.kv_bits),
-        model_bytes=setting.element,
-        tp=setting.split.tp,
-        windows=setting.release.groups_kinds,
-    )
-
-
-def rank(model: Model, setting: VllmSetting, stage: Stage, pages: list[Page]) -> Rank:
-    spec, split, release = model.spec, setting.split, setting.release
-    weights = None
+def rank(model: Model, frame: Frame, stage: Stage, pages: list[Page]) -> Rank:
+    spec, split, release, weights = model.spec, frame.split, frame.release, None
     if model.weights:
-        dtype = setting.base.weights_dtype
-        weights = rank_bytes(model.weights, spec, split, stage, dtype, setting.base.model_dtype)
-        weights += loaded_extras(model, split, stage, setting.element, setting.card, setting.version)
+        weights = rank_bytes(model.weights, spec, split, stage, frame.weights_dtype, frame.model_dtype)
+        weights += loaded_extras(model, split, stage, frame.element, frame.capability, frame.version)
     peak = (
-        profile_bytes(spec, release, split, setting.tokens, setting.sequences, setting.element)
+        profile_bytes(spec, release, split, frame.tokens, frame.sequences, frame.element)
         if stage.is_last
-        else stage_bytes(spec, release, split, setting.tokens, setting.element)
+        else stage_bytes(spec, release, split, frame.tokens, frame.element)
     )
     return Rank(stage=stage, weights=weights, activations=peak, plan=plan(pages, release))
 
@@ -160,7 +209,7 @@ def kv_bytes(one: Rank, setting: VllmSetting) -> int:
 
 def vllm_phases(model: Model, setting: VllmSetting) -> tuple[Phase, ...]:
     """load and serve, as the worst rank has them."""
-    found = ranks(model, setting)
+    found = ranks(model, setting.frame)
     one = worst(found, setting)
     where = f"; stage {found.index(one) + 1} of {len(found)}" if len(found) > 1 else ""
     weights = weights_item(model, one, setting, where)
@@ -233,7 +282,7 @@ def vllm_capacity(model: Model, setting: VllmSetting) -> Capacity:
     graphs = graph_bytes(model.spec, setting.sequences, setting.eager)
     pools = [
         one.plan.pool(budget - one.held(setting, other, graphs), setting.request, setting.release)
-        for one in ranks(model, setting)
+        for one in ranks(model, setting.frame)
     ]
     least = min(pools, key=lambda pool: (pool.max_concurrency, pool.num_bytes))
     shortage = "" if least.starts else f"one request of {setting.base.context:,} tokens needs more than the pool"

@@ -1,0 +1,37 @@
+"""`hfmem devices`."""
+
+from __future__ import annotations
+
+import typer
+
+from hfmem import options as opt
+from hfmem.errors import ExitCode
+from hfmem.terminal import failures, write
+
+
+def devices(
+    query: opt.QueryArg = None,
+    vendor: opt.VendorOpt = None,
+    min_memory: opt.MinMemoryOpt = None,
+    dtype: opt.RunsOpt = None,
+    local: opt.LocalOpt = False,
+    format: opt.FormatOpt = opt.Format.text,
+    quiet: opt.NamesOpt = False,
+) -> None:
+    """
+    List the devices that --on knows, or the ones in this machine.
+
+    Examples:  hfmem devices 4090   |   hfmem devices --vendor amd --min-memory 64GiB   |   hfmem devices --local
+    """
+    with failures():
+        from hfmem import hardware
+        from hfmem.report.devices import render_devices
+
+        least = hardware.parse_target(min_memory).device.memory_bytes if min_memory else 0
+        if local:
+            found = tuple(target.device for target in hardware.local_targets())
+        else:
+            found = hardware.find(query, vendor=vendor, min_bytes=least, dtype=dtype)
+        write("\n".join(device.name for device in found) if quiet else render_devices(found, format.value))
+        if not found:
+            raise typer.Exit(ExitCode.NOT_FOUND)

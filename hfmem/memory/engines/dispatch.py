@@ -1,0 +1,45 @@
+"""The engines by name: each settles a workload, lists phases and says what a device has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from hfmem.memory.engines.values import Capacity, Card
+from hfmem.memory.estimate import Phase
+from hfmem.memory.inference import Setting
+from hfmem.memory.subject import Model
+from hfmem.memory.workload import Inference
+
+# Engine → the module it lives in and the word its functions end with; a module is loaded when its engine is asked for.
+MODULES = {"vllm": ("vllm", "vllm"), "sglang": ("sglang", "sglang"), "llama.cpp": ("llama_cpp", "llama_cpp")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One engine's answer for one model, workload and device."""
+
+    setting: Setting
+    phases: tuple[Phase, ...]
+    options: dict[str, object]
+    capacity: Capacity | None
+
+
+def serve(model: Model, workload: Inference, card: Card | None) -> Served:
+    """What the workload's engine would do."""
+    module_name, word = MODULES[workload.engine_name]
+    module: Any = import_module(f"hfmem.memory.engines.{module_name}")
+    settled = function(module, f"settle_{word}")(model, workload, card)
+    return Served(
+        setting=settled.base,
+        phases=function(module, f"{word}_phases")(model, settled),
+        options=settled.options,
+        capacity=function(module, f"{word}_capacity")(model, settled) if card else None,
+    )
+
+
+def function(module: Any, name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(module, name)
+    return found

@@ -1,0 +1,189 @@
+"""
+Compare `hfmem estimate --engine` with logged start-ups and print the table of docs/method.md.
+
+    python scripts/measured_serving.py [--rows]
+
+Weights are those the engine prints for one rank. Tokens and concurrency are worked out from the pool it prints, so that they
+judge the layout of the cache; the pool is worked out from the printed settings where the log says the card's memory and the
+sequences of the profile run.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import checkpoints
+
+from hfmem.checkpoint.tensors import Checkpoint, TensorGroup
+from hfmem.errors import HfmemError
+from hfmem.hardware import parse_target
+from hfmem.memory.engines.values import Card
+from hfmem.memory.engines.vllm import VllmSetting, ranks, settle_vllm, vllm_capacity, worst
+from hfmem.memory.subject import Model, describe
+from hfmem.memory.workload import Inference
+from hfmem.model.read import read_model
+from hfmem.sources.base import Origin
+
+GIB = 2**30
+LOGS = ROOT / "fixtures" / "serving.json.gz"
+Error = dict[str, float]
+QUANTITIES = ("weights", "pool", "tokens", "concurrency")
+HEAD = "| engine | quantity | start-ups | median | 90 % | worst |"
+SIZES = {"weights": "weights of a rank", "pool": "pool of the cache", "tokens": "tokens of the printed pool",
+         "concurrency": "concurrency of the printed pool"}  # fmt: skip
+
+
+def main() -> int:
+    rows = logged()["rows"]
+    if "--rows" in sys.argv:
+        for row in rows:
+            found = errors(row)
+            words = " ".join(f"{name} {100 * found[name]:+.2f}%" for name in QUANTITIES if name in found)
+            print(f"{row['id']} {row['tier']} {engine_of(row):<12} {row['model'][:48]:<48} tp{row.get('tp', 1)} {words}")
+    print(table())
+    return 0
+
+
+@cache
+def logged() -> dict[str, Any]:
+    return dict(json.loads(gzip.decompress(LOGS.read_bytes())))
+
+
+@cache
+def model_of(name: str) -> Model:
+    """The model a log is of, as it was weighed when the fixture was written."""
+    known = logged()["models"][name]
+    if "fixture" in known:
+        return fixture(known["fixture"])
+    groups = tuple(unfolded(group) for group in known["groups"])
+    checkpoint = Checkpoint(format="class", groups=groups)
+    return describe(Origin(reference=name, source="memory"), read_model(known["config"]), checkpoint)
+
+
+def fixture(name: str) -> Model:
+    grouping = checkpoints.groups(name)
+    origin = Origin(reference=name, source="memory")
+    return describe(origin, read_model(checkpoints.config(name)), Checkpoint(format="safetensors", groups=grouping))
+
+
+def unfolded(group: list[Any]) -> TensorGroup:
+    pattern, first, dtype, shape, size, runs = group
+    layers = {layer: count for start, end, count in runs for layer in range(start, end + 1)}
+    return TensorGroup(pattern=pattern, first_name=first, dtype=dtype, shape=tuple(shape), tensor_bytes=size, layers=layers)
+
+
+def engine_of(row: Mapping[str, Any]) -> str:
+    """vllm@0.19, by the first numbers of the version a log names; one without is taken for the middle of V0."""
+    if row["engine"] != "vllm":
+        return str(row["engine"])
+    version = re.match(r"(\d+)\.(\d+)", str(row.get("version") or ""))
+    major, minor = (version[1], version[2]) if version else ("0", "8")
+    return f"vllm@{major}.{minor}" if (major, minor) != ("0", "1") else "vllm@0.22"  # a nightly build calls itself 0.1
+
+
+def workload_of(row: Mapping[str, Any]) -> Inference:
+    online = "float8" if row.get("weights_dtype") == "fp8" and model_of(row["model"]).spec.quantization is None else None
+    return Inference(
+        engine=engine_of(row),
+        context=row.get("max_model_len"),
+        tp=row.get("tp") or 1,
+        pp=row.get("pp") or 1,
+        max_num_seqs=row.get("max_num_seqs"),
+        max_num_batched_tokens=row.get("max_num_batched_tokens"),
+        gpu_memory_utilization=row.get("gpu_memory_utilization"),
+        kv_dtype="float8" if "fp8" in str(row.get("kv_cache_dtype")) else None,
+        weights_dtype=online,
+        enforce_eager=bool(row.get("enforce_eager")),
+    )
+
+
+def card_of(row: Mapping[str, Any]) -> Card | None:
+    """The card a log names, with the memory it printed; None where it names none we know."""
+    name = str(row.get("gpu") or "").partition("(")[0].strip()
+    try:
+        device = parse_target(name.replace(" unified", "")).device
+    except HfmemError:
+        total = row.get("gpu_total_gib")
+        return Card(name=name or "unnamed", total_bytes=int(total * GIB)) if total else None
+    total = int(row.get("gpu_total_gib", device.usable_bytes / GIB) * GIB)
+    return Card(name=device.name, total_bytes=total, compute_capability=device.compute_capability)
+
+
+def errors(row: Mapping[str, Any]) -> Error:
+    """Relative errors of one start-up, by quantity."""
+    try:
+        return dict(vllm_errors(row)) if row["engine"] == "vllm" else {}
+    except HfmemError as error:
+        print(f"{row['id']}: {error.message}", file=sys.stderr)
+        return {}
+
+
+def vllm_errors(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    model, card = model_of(row["model"]), card_of(row)
+    setting = settle_vllm(model, workload_of(row), card)
+    one = worst(ranks(model, setting.frame), setting)
+    if row.get("weights_gib_per_gpu") and one.weights:
+        yield "weights", one.weights / GIB / row["weights_gib_per_gpu"] - 1
+    size = row.get("kv_gib_per_gpu") or 0
+    if size <= 0:
+        return
+    pool = one.plan.pool(round(size * GIB), setting.request, setting.release)
+    if row.get("kv_tokens"):
+        yield "tokens", pool.tokens / row["kv_tokens"] - 1
+    if row.get("max_concurrency"):
+        yield "concurrency", pool.max_concurrency / row["max_concurrency"] - 1
+    if card and is_whole(row, setting):
+        yield "pool", vllm_capacity(model, setting).kv_cache_bytes / GIB / size - 1
+
+
+def is_whole(row: Mapping[str, Any], setting: VllmSetting) -> bool:
+    """Whether the log prints what the pool follows from: a discrete card, its share, and the sequences sampled."""
+    unified = "unified" in str(row.get("gpu")) or "Jetson" in str(row.get("gpu"))
+    return bool(row.get("gpu_memory_utilization")) and "max_num_seqs" in row and not unified
+
+
+def summary() -> dict[tuple[str, str], list[float]]:
+    """Absolute errors by engine and quantity."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in logged()["rows"]:
+        for quantity, error in errors(row).items():
+            found[group_of(row), quantity].append(abs(error))
+            found[f"{row['engine']}, all", quantity].append(abs(error))
+    return found
+
+
+def group_of(row: Mapping[str, Any]) -> str:
+    """Versions that behave alike."""
+    if row["engine"] != "vllm":
+        return str(row["engine"])
+    minor = int(engine_of(row).rpartition(".")[2])
+    bounds = ((9, "0.3 – 0.8"), (11, "0.9, 0.10"), (17, "0.11 – 0.16"), (20, "0.17 – 0.19"), (100, "0.20 and later"))
+    return f"vllm {next(words for bound, words in bounds if minor < bound)}"
+
+
+def table() -> str:
+    lines = [HEAD, "|---|---|--:|--:|--:|--:|"]
+    found = summary()
+    for group in sorted({name for name, _ in found}):
+        for quantity in QUANTITIES:
+            if sizes := sorted(found.get((group, quantity), [])):
+                middle, most = statistics.median(sizes), sizes[min(len(sizes) - 1, len(sizes) * 9 // 10)]
+                shown = f"{100 * middle:.2f} % | {100 * most:.2f} % | {100 * sizes[-1]:.1f} %"
+                lines.append(f"| {group} | {SIZES[quantity]} | {len(sizes)} | {shown} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
