@@ -67,11 +67,11 @@ def spread(workload: Workload, target: Target) -> Workload:
         return spread_training(workload, target)
     if workload.engine_name == "transformers":
         return workload
-    given = workload.tp * workload.pp * workload.dp
+    given = workload.num_devices
     if given == 1:
         return replace(workload, tp=target.count)
     if given != target.count:
-        message = f"{target.text} is {target.count} devices, --tp × --pp × --dp is {given}"
+        message = f"{target.text} is {target.count} devices, the ranks asked for are {given}"
         raise UsageError(message, code="bad-workload", hint=f"leave them out for --tp {target.count}")
     return workload
 

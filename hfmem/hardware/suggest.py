@@ -127,8 +127,14 @@ def larger_device(fitting: Fitting) -> Iterator[Suggestion]:
 
 
 def is_of_a_kind(device: Device, larger: Device) -> bool:
-    """A card is not answered with a laptop's, nor with a board that shares the processor's memory."""
-    return larger.unified == device.unified and "laptop" not in larger.name.lower()
+    """A card is not answered with a laptop's, an older one, or a board that shares the processor's memory."""
+    return larger.unified == device.unified and "laptop" not in larger.name.lower() and generation(larger) >= generation(device)
+
+
+def generation(device: Device) -> int:
+    """The first number of a compute capability; Blackwell's cards are 10 and 12. Makers that number otherwise have none."""
+    first = (device.compute_capability or "").partition(".")[0]
+    return min(10, int(first)) if first.isdigit() else 0
 
 
 def tried(fitting: Fitting, change: str, **fields: Any) -> Iterator[Suggestion]:

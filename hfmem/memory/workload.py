@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hfmem.errors import UsageError
+from hfmem.tables.llama_cpp import GGUF_TYPES
 from hfmem.tables.packing import SPELLINGS, WHAT_IF
 from hfmem.units import MIB
 
@@ -62,12 +63,21 @@ class Inference:
         if share is not None and not 0 < share <= 1:
             raise UsageError(f"--gpu-memory-utilization is {share}; it should be above 0 and at most 1", code="bad-workload")
         check_engine(self)
-        named_dtype("weights-dtype", self.weights_dtype, WHAT_IF)
+        if self.engine_name != "llama.cpp" and (self.weights_dtype or "").lower() in GGUF_TYPES:
+            message = f"--weights-dtype {self.weights_dtype} is llama.cpp's"
+            raise UsageError(message, code="bad-dtype", hint="--engine llama.cpp")
+        more = dict.fromkeys(GGUF_TYPES, (0.0, 0)) if self.engine_name == "llama.cpp" else {}
+        named_dtype("weights-dtype", self.weights_dtype, WHAT_IF | more)
         named_dtype("kv-dtype", self.kv_dtype, KV_BITS)
 
     @property
     def engine_name(self) -> str:
         return self.engine.partition("@")[0]
+
+    @property
+    def num_devices(self) -> int:
+        """Devices the ranks take: SGLang's replicas of attention share the tensor-parallel ones."""
+        return self.tp * self.pp * (1 if self.engine_name == "sglang" else self.dp)
 
     @property
     def engine_version(self) -> tuple[int, ...] | None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from hfmem.errors import CannotTell
 from hfmem.memory.engines.values import Request, cdiv
 from hfmem.model.kinds import (
     FLOAT32_BYTES,
     Attention,
+    CompressedAttention,
     CrossAttention,
     IndexerKeys,
     LatentAttention,
@@ -92,6 +94,9 @@ def mixer_pages(model: ModelSpec, layer: Layer, mixer: Mixer, paging: Paging) ->
     elif isinstance(mixer, CrossAttention):
         size = rank_heads(mixer.num_kv_heads, paging.tp) * (mixer.key_dim + mixer.value_dim) * paging.kv_bits // 8
         yield Page(kind="cross", block_size=paging.block_size, token_bytes=size)
+    elif isinstance(mixer, CompressedAttention):
+        message = f"the pages of {model.model_type}'s compressed attention are not described"
+        raise CannotTell(message, code="unpaged", hint="--engine sglang or transformers sizes them")
 
 
 def attention_page(model: ModelSpec, layer: Layer, mixer: Attention, paging: Paging) -> Page:

@@ -10,13 +10,13 @@ need comes from the part that the fraction leaves. `dp` is data-parallel attenti
 from __future__ import annotations
 
 from hfmem.checkpoint.tensors import DTYPE_BITS
+from hfmem.memory.engines.lines import fixed, weights_line
 from hfmem.memory.engines.profile import stage_bytes
 from hfmem.memory.engines.sglang_defaults import is_multimodal
 from hfmem.memory.engines.sglang_pool import Cell
 from hfmem.memory.engines.sglang_setting import Rank, SglangSetting, ranks, settle_sglang
 from hfmem.memory.engines.shards import Split
 from hfmem.memory.engines.values import Capacity
-from hfmem.memory.engines.vllm import fixed
 from hfmem.memory.estimate import Item, Phase
 from hfmem.memory.subject import Model
 from hfmem.model.spec import ModelSpec
@@ -56,14 +56,9 @@ def state_bytes(one: Rank, setting: SglangSetting) -> int:
 
 def weights_item(model: Model, one: Rank, setting: SglangSetting, where: str) -> Item:
     count = setting.ranks * setting.split.pp
-    if one.weights is None:
-        size = model.checkpoint.stored_bytes
-        share = None if size is None else size // count
-        return Item(name="weights", num_bytes=share, basis="modelled" if share else "measured", note="files over the ranks")
     of = f"rank of {setting.ranks} × {setting.split.pp}" if count > 1 else "one rank"
-    basis = "derived" if model.checkpoint.format == "class" or setting.base.weights_dtype else "measured"
     note = f"{of}{where}: whole segments of torch's allocator, rotary tables included"
-    return Item(name="weights", num_bytes=one.weights, basis=basis, formula=f"{one.weights:,} B", note=note)
+    return weights_line(model, one.weights, count, setting.base, note)
 
 
 def kv_item(one: Rank, setting: SglangSetting) -> Item:

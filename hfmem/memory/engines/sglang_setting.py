@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hfmem.errors import CannotTell, UsageError
+from hfmem.memory.engines.lines import ASSUMED_CARD, MODEL_REASON, in_16_bits
 from hfmem.memory.engines.sglang_defaults import (
     Graphs,
     chunk_size,
@@ -20,7 +21,6 @@ from hfmem.memory.engines.sglang_weights import loaded_bytes
 from hfmem.memory.engines.shards import Split, Stage
 from hfmem.memory.engines.split import split_of
 from hfmem.memory.engines.values import Card, cdiv
-from hfmem.memory.engines.vllm import ASSUMED_CARD, MODEL_REASON, in_16_bits
 from hfmem.memory.inference import Setting, settle
 from hfmem.memory.subject import Model
 from hfmem.memory.workload import Inference

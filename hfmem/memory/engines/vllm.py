@@ -6,12 +6,13 @@ Serving with vLLM: what one rank holds, and what `gpu_memory_utilization` leaves
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from hfmem.checkpoint.tensors import DTYPE_BITS
 from hfmem.errors import CannotTell
 from hfmem.memory.engines.extras import loaded_extras
+from hfmem.memory.engines.lines import ASSUMED_CARD, fixed, in_16_bits, unknown_line, weights_line
 from hfmem.memory.engines.pages import Page, Paging, pages_of
 from hfmem.memory.engines.plan import Plan, plan
 from hfmem.memory.engines.profile import graph_bytes, profile_bytes, stage_bytes
@@ -33,9 +34,6 @@ from hfmem.tables.engines import (
     release_of,
 )
 from hfmem.units import MIB
-
-MODEL_REASON = "the model's dtype"
-ASSUMED_CARD = Card(name="80 GB class", total_bytes=int(79.19 * 2**30))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +124,7 @@ class Rank:
     weights: int | None
     activations: int
     plan: Plan
+    unknown: str = ""  # why the cache cannot be sized
 
     def held(self, setting: VllmSetting, other: int, graphs: int) -> int:
         return (self.weights or 0) + self.activations + other + (graphs if setting.release.graphs_in_budget else 0)
@@ -154,27 +153,20 @@ def settle_vllm(model: Model, workload: Inference, card: Card | None) -> VllmSet
     )
 
 
-def in_16_bits(base: Setting) -> Setting:
-    """vLLM loads float32 checkpoints in 16 bits, and their cache with them (`_resolve_auto_dtype`)."""
-    if base.model_dtype not in ("F32", "F64"):
-        return base
-    return replace(base, model_dtype="BF16", kv_bits=16 if base.kv_reason == MODEL_REASON else base.kv_bits)
-
-
 @lru_cache(maxsize=256)  # a fit asks thousands of times for one model
 def ranks(model: Model, frame: Frame) -> tuple[Rank, ...]:
-    """Every stage. Raises `CannotTell` where config.json describes no layers."""
-    spec = model.spec
-    if spec.decoder is None:
-        raise CannotTell("config.json describes no layers to serve", code="no-layers", hint="--engine transformers --partial")
-    layers = pages_of(spec, spec.decoder.layers, frame.paging)
-    return tuple(
-        rank(model, frame, stage, [page for pages in layers[stage.start : stage.end] for page in pages])
-        for stage in stages(len(layers), frame.split.pp)
-    )
+    """Every stage; what cannot be paged, or a configuration without layers, is said in each."""
+    decoder, unknown = model.spec.decoder, ""
+    layers: tuple[tuple[Page, ...], ...] = ((),)
+    try:
+        layers = pages_of(model.spec, decoder.layers, frame.paging) if decoder else layers
+    except CannotTell as error:
+        layers, unknown = ((),) * (model.spec.num_layers or 1), error.message
+    unknown = unknown if decoder or not model.spec.writes_tokens else "config.json describes no layers"
+    return tuple(rank(model, frame, stage, layers, unknown) for stage in stages(len(layers), frame.split.pp))
 
 
-def rank(model: Model, frame: Frame, stage: Stage, pages: list[Page]) -> Rank:
+def rank(model: Model, frame: Frame, stage: Stage, layers: tuple[tuple[Page, ...], ...], unknown: str) -> Rank:
     spec, split, release, weights = model.spec, frame.split, frame.release, None
     if model.weights:
         weights = rank_bytes(model.weights, spec, split, stage, frame.weights_dtype, frame.model_dtype)
@@ -184,7 +176,11 @@ def rank(model: Model, frame: Frame, stage: Stage, pages: list[Page]) -> Rank:
         if stage.is_last
         else stage_bytes(spec, release, split, frame.tokens, frame.element)
     )
-    return Rank(stage=stage, weights=weights, activations=peak, plan=plan(pages, release))
+    try:
+        found = plan([page for pages in layers[stage.start : stage.end] for page in pages], release)
+    except CannotTell as error:
+        found, unknown = plan([], release), error.message
+    return Rank(stage=stage, weights=weights, activations=peak, plan=found, unknown=unknown)
 
 
 def other_bytes(release: Release, split: Split) -> int:
@@ -225,17 +221,14 @@ def vllm_phases(model: Model, setting: VllmSetting) -> tuple[Phase, ...]:
 
 def weights_item(model: Model, one: Rank, setting: VllmSetting, where: str) -> Item:
     split = setting.split
-    if one.weights is None:
-        size = model.checkpoint.stored_bytes
-        share = None if size is None else size // (split.tp * split.pp)
-        return Item(name="weights", num_bytes=share, basis="modelled" if share else "measured", note="files over the ranks")
     of = f"rank of {split.tp} × {split.pp}" if split.tp * split.pp > 1 else "one rank"
-    basis = "derived" if model.checkpoint.format == "class" or setting.base.weights_dtype else "measured"
     note = f"{of}{where}: split, copied and padded as vLLM does, rotary tables included"
-    return Item(name="weights", num_bytes=one.weights, basis=basis, formula=f"{one.weights:,} B", note=note)
+    return weights_line(model, one.weights, split.tp * split.pp, setting.base, note)
 
 
 def kv_item(one: Rank, setting: VllmSetting) -> Item:
+    if one.unknown:
+        return unknown_line("kv_cache", one.unknown)
     blocks, size = one.plan.blocks_per_request(setting.request), one.plan.bytes_per_block
     groups = len(one.plan.groups)
     note = f"{groups} group{'s' if groups != 1 else ''} of layers, blocks of {one.plan.block_size} tokens; " if groups else ""
@@ -269,14 +262,10 @@ def graph_item(model: ModelSpec, setting: VllmSetting) -> Item:
     return Item(name="cuda_graphs", num_bytes=size, low_bytes=low, high_bytes=high, basis="modelled", formula=formula, note=note)
 
 
-def fixed(name: str, size: int, note: str) -> Item:
-    return Item(
-        name=name, num_bytes=size, low_bytes=size // 2, high_bytes=2 * size, basis="assumed", formula=f"{size:,} B", note=note
-    )
-
-
-def vllm_capacity(model: Model, setting: VllmSetting) -> Capacity:
-    """The pool every rank gets: that of the stage with the fewest blocks."""
+def vllm_capacity(model: Model, setting: VllmSetting) -> Capacity | None:
+    """The pool every rank gets: that of the stage with the fewest blocks; None where the cache cannot be sized."""
+    if any(one.unknown for one in ranks(model, setting.frame)):
+        return None
     budget = -int(-setting.card.total_bytes * setting.utilization // 1)
     other = other_bytes(setting.release, setting.split)
     graphs = graph_bytes(model.spec, setting.sequences, setting.eager)
