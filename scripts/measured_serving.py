@@ -3,9 +3,9 @@ Compare `hfmem estimate --engine` with logged start-ups and print the table of d
 
     python scripts/measured_serving.py [--rows]
 
-Weights are those the engine prints for one rank. Tokens and concurrency are worked out from the pool it prints, so that they
-judge the layout of the cache; the pool is worked out from the printed settings where the log says the card's memory and the
-sequences of the profile run.
+Weights are those the engine prints for one rank. vLLM's tokens and concurrency are worked out from the pool it prints, so that
+they judge the layout of the cache; its pool from the printed settings, where the log says the card's memory and the sequences of
+the profile run. SGLang's tokens are worked out from the free memory it prints and our own weights.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,20 +30,26 @@ import checkpoints
 from hfmem.checkpoint.tensors import Checkpoint, TensorGroup
 from hfmem.errors import HfmemError
 from hfmem.hardware import parse_target
+from hfmem.memory.engines.sglang import sglang_capacity
+from hfmem.memory.engines.sglang_setting import ranks as sglang_ranks
+from hfmem.memory.engines.sglang_setting import settle_sglang
 from hfmem.memory.engines.values import Card
 from hfmem.memory.engines.vllm import VllmSetting, ranks, settle_vllm, vllm_capacity, worst
 from hfmem.memory.subject import Model, describe
 from hfmem.memory.workload import Inference
 from hfmem.model.read import read_model
 from hfmem.sources.base import Origin
+from hfmem.tables.engines import CONTEXT_BYTES
 
 GIB = 2**30
 LOGS = ROOT / "fixtures" / "serving.json.gz"
 Error = dict[str, float]
-QUANTITIES = ("weights", "pool", "tokens", "concurrency")
+QUANTITIES = ("weights", "cell", "pool", "tokens", "concurrency")
 HEAD = "| engine | quantity | start-ups | median | 90 % | worst |"
-SIZES = {"weights": "weights of a rank", "pool": "pool of the cache", "tokens": "tokens of the printed pool",
-         "concurrency": "concurrency of the printed pool"}  # fmt: skip
+SIZES = {
+    "weights": "weights of a rank", "cell": "bytes of a token", "pool": "pool of the cache", "tokens": "tokens",
+    "concurrency": "concurrency",
+}  # fmt: skip
 
 
 def main() -> int:
@@ -124,7 +131,7 @@ def card_of(row: Mapping[str, Any]) -> Card | None:
 def errors(row: Mapping[str, Any]) -> Error:
     """Relative errors of one start-up, by quantity."""
     try:
-        return dict(vllm_errors(row)) if row["engine"] == "vllm" else {}
+        return dict(vllm_errors(row) if row["engine"] == "vllm" else sglang_errors(row))
     except HfmemError as error:
         print(f"{row['id']}: {error.message}", file=sys.stderr)
         return {}
@@ -148,6 +155,34 @@ def vllm_errors(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         yield "pool", vllm_capacity(model, setting).kv_cache_bytes / GIB / size - 1
 
 
+def sglang_errors(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Weights, bytes of a token, and the tokens that follow from the free memory the log prints and our own weights."""
+    model = model_of(row["model"])
+    workload = replace(workload_of(row), dp=row.get("dp") or 1, **sglang_options(row))
+    setting = settle_sglang(model, workload, card_of(row))
+    cell = sglang_ranks(model, setting)[0].cell
+    if row.get("weights_gib_per_gpu"):
+        yield "weights", (sglang_ranks(model, setting)[0].weights or 0) / GIB / row["weights_gib_per_gpu"] - 1
+    if row["tier"] == "A" and row.get("kv_gib_per_gpu"):
+        yield "cell", cell.num_bytes / (row["kv_gib_per_gpu"] * GIB / row["kv_tokens"]) - 1
+    if row.get("gpu_free_at_start_gib"):
+        total = int(row["gpu_free_at_start_gib"] * GIB) + CONTEXT_BYTES + setting.distributed_bytes
+        setting = replace(setting, page=row.get("page_size") or 1, card=replace(setting.card, total_bytes=total))
+        yield "tokens", sglang_capacity(model, setting).kv_cache_tokens / row["kv_tokens"] - 1
+
+
+def sglang_options(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What SGLang calls by other names."""
+    cache = str(row.get("kv_cache_dtype"))
+    names = {"int8": "int8", "fp4_e2m1": "fp4_e2m1", "fp8_e4m3": "float8", "fp8_e5m2": "float8"}
+    chunk = row.get("chunked_prefill_size")
+    return {
+        "kv_dtype": names.get(cache),
+        "gpu_memory_utilization": row.get("mem_fraction_static"),
+        "max_num_batched_tokens": chunk if chunk and chunk > 0 else None,
+    }
+
+
 def is_whole(row: Mapping[str, Any], setting: VllmSetting) -> bool:
     """Whether the log prints what the pool follows from: a discrete card, its share, and the sequences sampled."""
     unified = "unified" in str(row.get("gpu")) or "Jetson" in str(row.get("gpu"))
@@ -160,7 +195,8 @@ def summary() -> dict[tuple[str, str], list[float]]:
     for row in logged()["rows"]:
         for quantity, error in errors(row).items():
             found[group_of(row), quantity].append(abs(error))
-            found[f"{row['engine']}, all", quantity].append(abs(error))
+            if row["engine"] == "vllm":
+                found["vllm, all", quantity].append(abs(error))
     return found
 
 
@@ -176,7 +212,7 @@ def group_of(row: Mapping[str, Any]) -> str:
 def table() -> str:
     lines = [HEAD, "|---|---|--:|--:|--:|--:|"]
     found = summary()
-    for group in sorted({name for name, _ in found}):
+    for group in sorted({name for name, _ in found}, key=lambda name: [int(part) for part in re.findall(r"\d+", name)] or [9]):
         for quantity in QUANTITIES:
             if sizes := sorted(found.get((group, quantity), [])):
                 middle, most = statistics.median(sizes), sizes[min(len(sizes) - 1, len(sizes) * 9 // 10)]

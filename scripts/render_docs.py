@@ -27,6 +27,7 @@ import checkpoints
 import compare_tables
 import dry_runs
 import measured_gpu
+import measured_serving
 
 BLOCK = re.compile(r"```console\n\$ (hfmem [^\n]+)\n(.*?)```", re.DOTALL)
 TABLE = re.compile(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", re.DOTALL)
@@ -75,6 +76,7 @@ def measured() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "measured_training": measured,
     "measured_gpu": lambda: measured_gpu.table().rstrip(),
+    "measured_serving": lambda: measured_serving.table().rstrip(),
     "dry_runs": lambda: dry_runs.tables(dry_runs.recorded()),
     "comparison": lambda: compare_tables.table().rstrip(),
     "comparison_short": lambda: compare_tables.short_table().rstrip(),

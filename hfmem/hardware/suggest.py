@@ -93,8 +93,8 @@ def other_checkpoints(fitting: Fitting, siblings: Mapping[str, Estimator]) -> It
 
 
 def more_devices(fitting: Fitting) -> Iterator[Suggestion]:
-    """The fewest of the same devices that do."""
-    for count in MANY:
+    """The fewest of the same devices that do; nobody puts boards with shared memory into one machine."""
+    for count in () if fitting.target.device.unified else MANY:
         if count > fitting.target.count:
             target = replace(fitting.target, count=count, text=f"{count}x{fitting.target.device.name}")
             found = list(tried(sharing(replace(fitting, target=target)), f'--on "{target.text}"'))

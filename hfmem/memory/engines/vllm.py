@@ -162,7 +162,7 @@ def ranks(model: Model, frame: Frame) -> tuple[Rank, ...]:
         layers = pages_of(model.spec, decoder.layers, frame.paging) if decoder else layers
     except CannotTell as error:
         layers, unknown = ((),) * (model.spec.num_layers or 1), error.message
-    unknown = unknown if decoder or not model.spec.writes_tokens else "config.json describes no layers"
+    unknown = unknown if model.spec.stacks else "config.json describes no layers"
     return tuple(rank(model, frame, stage, layers, unknown) for stage in stages(len(layers), frame.split.pp))
 
 
