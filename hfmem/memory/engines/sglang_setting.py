@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hfmem.errors import CannotTell, UsageError
 from hfmem.memory.engines.lines import ASSUMED_CARD, MODEL_REASON, in_16_bits
@@ -135,18 +136,25 @@ def layout_of(model: ModelSpec, setting: SglangSetting) -> Layout:
 
 
 def ranks(model: Model, setting: SglangSetting) -> tuple[Rank, ...]:
-    """Every stage with its weights and its cell."""
-    decoder, base = model.spec.decoder, setting.base
+    """Every stage with its weights and its cell. Raises `CannotTell` where config.json describes no layers."""
+    base, layout = setting.base, layout_of(model.spec, setting)
+    return held(model, setting.split, setting.card.compute_capability, base.weights_dtype, base.model_dtype, layout)
+
+
+@lru_cache(maxsize=256)  # a fit asks thousands of times for one model; requests change none of this
+def held(
+    model: Model, split: Split, capability: str | None, weights_dtype: str | None, model_dtype: str, layout: Layout
+) -> tuple[Rank, ...]:
+    decoder = model.spec.decoder
     if decoder is None:
         raise CannotTell("config.json describes no layers to serve", code="no-layers", hint="--engine transformers --partial")
-    layout = layout_of(model.spec, setting)
     return tuple(
         Rank(
             stage=stage,
-            weights=loaded_bytes(model, setting.split, stage, setting.card, base.weights_dtype, base.model_dtype),
+            weights=loaded_bytes(model, split, stage, capability, weights_dtype, model_dtype),
             cell=cell_of(model.spec, decoder.layers[stage.start : stage.end], layout),
         )
-        for stage in stages_of(len(decoder.layers), setting.split.pp)
+        for stage in stages_of(len(decoder.layers), split.pp)
     )
 
 

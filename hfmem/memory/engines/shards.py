@@ -7,7 +7,7 @@ Source: vLLM 0.33's parallel layers (see `tables/shards.py`); `allocator.py` has
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hfmem.checkpoint.tensors import DTYPE_BITS
@@ -74,14 +74,26 @@ def stages(num_layers: int, pp: int) -> tuple[Stage, ...]:
 
 def rank_bytes(weights: Weights, model: ModelSpec, split: Split, stage: Stage, dtype: str | None, model_dtype: str) -> int:
     """Bytes the allocator counts for the weights of one rank; `dtype` is a what-if for the matrices."""
+    return allocated_bytes(rank_tensors(weights, stage, model, dtype, model_dtype, lambda one: share(one, model, split)))
+
+
+def rank_tensors(
+    weights: Weights,
+    stage: Stage,
+    model: ModelSpec,
+    dtype: str | None,
+    model_dtype: str,
+    share_of: Callable[[Portion], float],
+) -> list[int]:
+    """Bytes of the fused tensors of one rank, in the order their modules are made."""
     fused: dict[tuple[int, int, str], float] = defaultdict(float)
     for portion in weights.portions:
         if portion.is_loaded:
-            size = tensor_bytes(portion, dtype, model_dtype) * share(portion, model, split)
-            name = fused_name(portion.group.pattern)
+            size = tensor_bytes(portion, dtype, model_dtype) * share_of(portion)
+            order, name = ORDER.get(portion.role, 0), fused_name(portion.group.pattern)
             for layer, count in layer_counts(portion, model, stage).items():
-                fused[place(portion.role, layer), ORDER.get(portion.role, 0), name] += size * count
-    return allocated_bytes(round(fused[key]) for key in sorted(fused))
+                fused[place(portion.role, layer), order, name] += size * count
+    return [round(fused[key]) for key in sorted(fused)]
 
 
 def place(role: str, layer: int) -> int:
