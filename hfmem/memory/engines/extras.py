@@ -23,21 +23,29 @@ def loaded_extras(
 ) -> int:
     """Bytes of one rank beyond its share of the tensors."""
     spec = model.spec
-    latent = latent_copies(spec, split, stage, element)
+    latent = latent_copies(spec, split, stage, element, version)
     tables = rotary_bytes(spec, 4 if latent else element)
     return latent + tables + padded_experts(spec, split, stage, capability, version)
 
 
-def latent_copies(model: ModelSpec, split: Split, stage: Stage, element: int) -> int:
-    """The latent's up-projection once more, cut in two and in the model's dtype."""
+def latent_copies(model: ModelSpec, split: Split, stage: Stage, element: int, version: tuple[int, ...]) -> int:
+    """The latent's up-projection once more, cut in two and in the model's dtype; before 0.8 multiplied into its neighbours."""
     if EXPANDED_LATENT & set(model.types) or model.decoder is None:
         return 0
+    hidden = model.hidden_size or 0
     mixers = [mixer for layer in model.decoder.layers[stage.start : stage.end] for mixer in layer.mixers]
     return sum(
-        mixer.num_heads // split.tp * mixer.latent_dim * (mixer.content_dim + mixer.value_dim) * element
+        mixer.num_heads // split.tp * mixer.latent_dim * copied_width(mixer, hidden, version) * element
         for mixer in mixers
         if isinstance(mixer, LatentAttention)
     )
+
+
+def copied_width(mixer: LatentAttention, hidden: int, version: tuple[int, ...]) -> int:
+    """Columns a head and latent dimension has: of W_UK and W_UV, or of W_Q·W_UK and W_UV·W_O."""
+    if version >= (0, 8):
+        return mixer.content_dim + mixer.value_dim
+    return (mixer.query_latent_dim or hidden) + hidden
 
 
 def padded_experts(model: ModelSpec, split: Split, stage: Stage, capability: str | None, version: tuple[int, ...]) -> int:

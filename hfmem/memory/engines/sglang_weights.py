@@ -28,7 +28,7 @@ def loaded_bytes(
         return None
     spec = model.spec
     sizes = rank_tensors(model.weights, stage, spec, dtype, model_dtype, lambda one: rank_share(one, spec, split))
-    latent = latent_copies(spec, split, stage, 2)
+    latent = latent_copies(spec, split, stage, 2, NEWEST)
     grown = padded_experts(spec, split, stage, capability, NEWEST)
     return segments([rotary_bytes(spec, FLOAT32_BYTES), *sizes]) + latent + grown
 

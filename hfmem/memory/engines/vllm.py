@@ -263,7 +263,7 @@ def graph_item(model: ModelSpec, setting: VllmSetting) -> Item:
 
 
 def vllm_capacity(model: Model, setting: VllmSetting) -> Capacity | None:
-    """The pool every rank gets: that of the stage with the fewest blocks; None where the cache cannot be sized."""
+    """The pool as it is printed, and the blocks of the stage with the fewest, which all take; None for an unknown cache."""
     if any(one.unknown for one in ranks(model, setting.frame)):
         return None
     budget = -int(-setting.card.total_bytes * setting.utilization // 1)
@@ -276,7 +276,7 @@ def vllm_capacity(model: Model, setting: VllmSetting) -> Capacity | None:
     least = min(pools, key=lambda pool: (pool.max_concurrency, pool.num_bytes))
     shortage = "" if least.starts else f"one request of {setting.base.context:,} tokens needs more than the pool"
     return Capacity(
-        kv_cache_bytes=least.num_bytes,
+        kv_cache_bytes=pools[0].num_bytes,  # the first stage's, which is the one vLLM prints
         kv_cache_tokens=least.tokens,
         max_concurrency=least.max_concurrency,
         budget_bytes=budget,
