@@ -212,7 +212,9 @@ def group_of(row: Mapping[str, Any]) -> str:
 def table() -> str:
     lines = [HEAD, "|---|---|--:|--:|--:|--:|"]
     found = summary()
-    for group in sorted({name for name, _ in found}, key=lambda name: [int(part) for part in re.findall(r"\d+", name)] or [9]):
+    for group in sorted(
+        {name for name, _ in found}, key=lambda name: (re.findall(r"\d+", name)[:2] == [], name.replace("0.9,", "0.09,"))
+    ):
         for quantity in QUANTITIES:
             if sizes := sorted(found.get((group, quantity), [])):
                 middle, most = statistics.median(sizes), sizes[min(len(sizes) - 1, len(sizes) * 9 // 10)]
