@@ -13,7 +13,7 @@ LABELS = {
     "logits": "logits", "runtime": "runtime", "adapters": "adapters", "prefill_cache": "prefill cache",
     "optimizer": "optimizer", "optimizer_temporary": "step temporary", "fragmentation": "fragmentation",
     "autocast_copies": "autocast copies", "master_weights": "master weights",
-    "reference_model": "reference model", "cuda_graphs": "CUDA graphs", "non_torch": "outside torch",
+    "reference_model": "reference model", "cuda_graphs": "CUDA graphs", "non_torch": "outside torch", "projector": "projector",
 }  # fmt: skip
 SIGNS = {"measured": "=", "derived": "=", "modelled": "≈", "assumed": "~"}
 ROW = "{:<17}  {:>10}  {:>6}  {:>19}  {}"

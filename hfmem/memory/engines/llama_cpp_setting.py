@@ -1,0 +1,181 @@
+"""A workload with llama.cpp's defaults filled in, and what of a model each of several devices gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hfmem.errors import CannotTell, UsageError
+from hfmem.memory.engines.llama_cpp_cache import Cells, kv_bytes, state_bytes, widest
+from hfmem.memory.engines.llama_cpp_graph import Graph, copied_bytes, graph_bytes
+from hfmem.memory.engines.llama_cpp_quantise import quantised
+from hfmem.memory.engines.llama_cpp_tensors import Placed, device_of, stored
+from hfmem.memory.engines.values import Card
+from hfmem.memory.inference import Setting, settle
+from hfmem.memory.subject import Model
+from hfmem.memory.workload import BLOCKED, KV_BITS, Inference, named_dtype
+from hfmem.model.spec import Layer
+from hfmem.tables.llama_cpp import COMMON_TYPES, GGUF_TYPES, PIPELINE_COPIES, UBATCH_TOKENS, WINDOWED_TYPES
+
+KV_TYPES = ("float32", "float16", "bfloat16", *BLOCKED["llama.cpp"])
+FLASH_MASK_BYTES, PLAIN_MASK_BYTES, OLD_FLASH_MASK_BYTES = 2, 4, 6
+ASSUMED_CARD = Card(name="24 GB class", total_bytes=int(23.5 * 2**30))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaSetting:
+    """A workload with llama.cpp's defaults. `file_type` is None where a GGUF file is taken as it is."""
+
+    base: Setting
+    cells: Cells
+    devices: int
+    file_type: str | None
+    card: Card
+
+    @property
+    def options(self) -> dict[str, object]:
+        return {
+            "file_type": self.file_type or "stored",
+            "kv_dtype": self.cells.kv_type,
+            "n_ubatch": self.cells.ubatch,
+            "n_ctx": self.cells.full * self.cells.sequences,
+            "flash_attention": self.cells.flash_attention,
+            "gpus": self.devices,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """
+    What one device holds. `buffer_low` is with one token scored a sequence; `buffer_high` with masks as in older builds and, on
+    several devices, inputs copied for several batches at once.
+    """
+
+    index: int
+    weights: int | None
+    kv: int
+    state: int
+    buffer: int
+    buffer_low: int
+    buffer_high: int
+
+    @property
+    def total(self) -> int:
+        return (self.weights or 0) + self.kv + self.state + self.buffer
+
+
+def settle_llama_cpp(model: Model, workload: Inference, card: Card | None) -> LlamaSetting:
+    """llama.cpp's defaults for a model: half-precision keys, 512 tokens a micro-batch, flash attention."""
+    refuse(workload)
+    asked = named_dtype("kv-dtype", workload.kv_dtype, KV_BITS)
+    kv_type, file_type = kv_type_of(asked, workload.flash_attention), file_type_of(model, workload.weights_dtype)
+    base = settle(model.spec, model.weights, replace(workload, weights_dtype=None, kv_dtype=None))
+    reason = "--kv-dtype" if asked else "llama.cpp's default"
+    cells = Cells(
+        context=base.context,
+        sequences=base.batch,
+        ubatch=workload.max_num_batched_tokens or UBATCH_TOKENS,
+        kv_type=kv_type,
+        flash_attention=workload.flash_attention,
+        knows_windows=model.checkpoint.format == "gguf" or bool(WINDOWED_TYPES & set(model.spec.types)),
+    )
+    return LlamaSetting(
+        base=replace(base, weights_dtype=file_type, kv_bits=KV_BITS[kv_type], kv_reason=reason),
+        cells=cells,
+        devices=workload.tp,
+        file_type=file_type,
+        card=card or ASSUMED_CARD,
+    )
+
+
+def refuse(workload: Inference) -> None:
+    """Raises `UsageError` for what llama.cpp does not have; `tp` is the number of devices its layers are shared out to."""
+    given = {"pp": workload.pp > 1, "dp": workload.dp > 1, "ep": workload.ep, "enforce-eager": workload.enforce_eager}
+    given["max-num-seqs"] = workload.max_num_seqs is not None
+    given["gpu-memory-utilization"] = workload.gpu_memory_utilization is not None
+    found = next((name for name, value in given.items() if value), None)
+    if found:
+        hint = "--tp N shares the layers out to N devices (-sm layer), --batch N serves N at once (-np)"
+        raise UsageError(f"llama.cpp has no --{found}", code="bad-workload", hint=hint)
+
+
+def kv_type_of(asked: str | None, flash_attention: bool) -> str:
+    found = asked or "float16"
+    if found not in KV_TYPES:
+        raise UsageError(f"llama.cpp keeps no {found} cache", code="bad-dtype", hint=f"one of: {', '.join(KV_TYPES)}")
+    if found in BLOCKED["llama.cpp"] and not flash_attention:
+        message = f"llama.cpp keeps values as {found} only with flash attention"
+        raise UsageError(message, code="bad-dtype", hint="--kv-dtype float16, or flash attention on")
+    return found
+
+
+def file_type_of(model: Model, asked: str | None) -> str | None:
+    """The file type asked for, or the one a conversion of these weights would give; None for GGUF files as they are."""
+    name = named_dtype("weights-dtype", asked, dict.fromkeys((*COMMON_TYPES, *GGUF_TYPES, "float8", "int8", "int4", "nf4"), 0.0))
+    if name:
+        if name not in COMMON_TYPES and name not in GGUF_TYPES:
+            hint = f"one of: {', '.join(type_.upper() for type_ in GGUF_TYPES[:12])} …"
+            raise UsageError(f"llama.cpp has no {name} weights", code="bad-dtype", hint=hint)
+        return COMMON_TYPES.get(name, name.upper())
+    if model.checkpoint.format == "gguf":
+        return None
+    if model.spec.quantization and model.spec.quantization.method == "mxfp4":
+        return "MXFP4_MOE"
+    found = (model.weights.main_float if model.weights else None) or model.spec.dtype
+    return "BF16" if found == "BF16" else "F16"  # convert_hf_to_gguf.py --outtype auto: by the tensors, not by config.json
+
+
+def placed(model: Model, setting: LlamaSetting) -> Placed | None:
+    """The tensors where llama.cpp puts them; None where no header was read."""
+    if model.weights is None:
+        return None
+    return quantised(model.weights, model.spec, setting.file_type) if setting.file_type else stored(model.weights)
+
+
+def layers_of(model: Model) -> tuple[Layer, ...]:
+    """The text model's layers. Raises `CannotTell` where none can be read."""
+    stack = model.spec.decoder or next((stack for stack in model.spec.stacks if stack.role == "encoder"), None)
+    if stack is None:
+        unknown = next((part.message for part in model.spec.unknowns), "the configuration describes no layers")
+        raise CannotTell(unknown, code="no-layers", hint="--engine transformers --partial")
+    return stack.layers
+
+
+def shares(model: Model, setting: LlamaSetting) -> tuple[Share, ...]:
+    """Every device's part: layers and, last, the output in equal runs (`get_layer_buft_list`, devices equally free)."""
+    layers, where = layers_of(model), placed(model, setting)
+    found: list[list[int]] = [[] for _ in range(setting.devices)]
+    for index in range(len(layers)):
+        found[device_of(index, len(layers), setting.devices)].append(index)
+    return tuple(share(model, setting, number, own, where) for number, own in enumerate(found))
+
+
+def share(model: Model, setting: LlamaSetting, number: int, own: Sequence[int], where: Placed | None) -> Share:
+    layers, is_last, cells = layers_of(model), number == setting.devices - 1, setting.cells
+    mine = [layers[index] for index in own]
+    is_cached = model.spec.writes_tokens
+    now, old = (FLASH_MASK_BYTES, OLD_FLASH_MASK_BYTES) if cells.flash_attention else (PLAIN_MASK_BYTES, PLAIN_MASK_BYTES)
+    every = min(cells.ubatch, cells.full) * is_last
+    copies = copied_bytes(graph(model, mine, cells, every, now), PIPELINE_COPIES) if setting.devices > 1 else 0
+    return Share(
+        index=number,
+        weights=where.on_device(number, setting.devices, len(layers)) if where else None,
+        kv=kv_bytes(mine, cells, widest(layers)) if is_cached else 0,
+        state=state_bytes(mine, cells.sequences),
+        buffer=graph_bytes(graph(model, mine, cells, every, now)),
+        buffer_low=graph_bytes(graph(model, mine, cells, min(cells.sequences, every), now)),
+        buffer_high=graph_bytes(graph(model, mine, cells, every, old)) + copies,
+    )
+
+
+def graph(model: Model, layers: Sequence[Layer], cells: Cells, scored: int, mask_bytes: int) -> Graph:
+    stack = model.spec.decoder
+    return Graph(
+        hidden=stack.hidden_size if stack else model.spec.stacks[0].hidden_size,
+        vocabulary=model.spec.vocab_size or 0 if model.spec.writes_tokens else 0,
+        cells=cells,
+        layers=layers,
+        scored=scored,
+        mask_bytes=mask_bytes,
+        is_cached=model.spec.writes_tokens,
+    )
