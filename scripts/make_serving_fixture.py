@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import serving_ggufs
 import serving_models
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +26,10 @@ from hfmem.memory.subject import Model
 from hfmem.sources.memory import MemorySource
 from hfmem.witness.verify import count_too
 
+GGUF_FIELDS = (
+    "id", "engine", "date", "tier", "max_model_len", "n_ubatch", "flash_attn", "kv_detail", "offloaded", "n_devices", "gguf_mib",
+    "weights_gpu_mib", "kv_total_mib", "compute_gpu_max_mib",
+)  # fmt: skip
 TARGET = ROOT / "fixtures" / "serving.json.gz"
 FIELDS = (
     "id", "engine", "version", "model", "tier", "tp", "pp", "dp", "ep", "gpu", "gpu_total_gib", "gpu_free_at_start_gib",
@@ -37,7 +42,11 @@ FIELDS = (
 def main() -> int:
     measured = json.loads(Path(sys.argv[1]).read_text())
     rows = [slim(row) for row in measured if row["engine"] in ("vllm", "sglang") and row["tier"] in "AB" and found(row)]
-    models = {row["model"]: described(row["model"], Path(sys.argv[2])) for row in rows}
+    ggufs = [slim_gguf(row) for row in measured if row["id"] in serving_ggufs.LOGS]
+    known = {name: serving_models.known(name) for name in {row["model"] for row in rows}}
+    bases = {name: found for name, found in known.items() if found} | {row["model"]: gguf_base(row) for row in ggufs}
+    models = {name: described(*bases[name], Path(sys.argv[2])) for name in sorted(bases)}
+    rows += ggufs
     text = json.dumps({"rows": rows, "models": models}, separators=(",", ":"))
     TARGET.write_bytes(gzip.compress(text.encode(), mtime=0))
     print(f"{len(rows)} start-ups of {len(models)} models, {TARGET.stat().st_size:,} bytes")
@@ -53,11 +62,19 @@ def slim(row: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "source": str(row["source"]).split(" ")[0][:100]}
 
 
-def described(name: str, configs: Path) -> dict[str, Any]:
+def slim_gguf(row: dict[str, Any]) -> dict[str, Any]:
+    """A start-up of llama.cpp by the model and file type it ran."""
+    model, file_type = serving_ggufs.LOGS[row["id"]]
+    kept = {field: row[field] for field in GGUF_FIELDS if row.get(field) is not None}
+    return {**kept, "model": model, "file_type": file_type, "source": str(row["source"]).split(" ")[0][:100]}
+
+
+def gguf_base(row: dict[str, Any]) -> tuple[str | dict[str, Any], dict[str, Any]]:
+    return serving_ggufs.MODELS[row["model"]], {}
+
+
+def described(base: str | dict[str, Any], changes: dict[str, Any], configs: Path) -> dict[str, Any]:
     """Configuration and tensors of one model; a bundled fixture is only named."""
-    known = serving_models.known(name)
-    assert known
-    base, changes = known
     if isinstance(base, str) and base.startswith("fixtures/"):
         return {"fixture": base.removeprefix("fixtures/").replace("--", "/", 1)}
     config = base if isinstance(base, dict) else json.loads((configs / f"{base.removeprefix('data/')}.json").read_text())

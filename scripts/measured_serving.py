@@ -5,7 +5,8 @@ Compare `hfmem estimate --engine` with logged start-ups and print the table of d
 
 Weights are those the engine prints for one rank. vLLM's tokens and concurrency are worked out from the pool it prints, so that
 they judge the layout of the cache; its pool from the printed settings, where the log says the card's memory and the sequences of
-the profile run. SGLang's tokens are worked out from the free memory it prints and our own weights.
+the profile run. SGLang's tokens are worked out from the free memory it prints and our own weights. llama.cpp's files are made
+by its recipes; older builds sized windows and latents otherwise, which is not taken out.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ import checkpoints
 from hfmem.checkpoint.tensors import Checkpoint, TensorGroup
 from hfmem.errors import HfmemError
 from hfmem.hardware import parse_target
+from hfmem.memory.engines.llama_cpp import quantised_bytes, settle_llama_cpp
+from hfmem.memory.engines.llama_cpp_setting import shares
 from hfmem.memory.engines.sglang import sglang_capacity
 from hfmem.memory.engines.sglang_setting import ranks as sglang_ranks
 from hfmem.memory.engines.sglang_setting import settle_sglang
@@ -40,15 +43,15 @@ from hfmem.memory.workload import Inference
 from hfmem.model.read import read_model
 from hfmem.sources.base import Origin
 from hfmem.tables.engines import CONTEXT_BYTES
+from hfmem.units import GIB, MIB
 
-GIB = 2**30
 LOGS = ROOT / "fixtures" / "serving.json.gz"
 Error = dict[str, float]
-QUANTITIES = ("weights", "cell", "pool", "tokens", "concurrency")
+QUANTITIES = ("file", "weights", "cell", "keys", "compute", "pool", "tokens", "concurrency")
 HEAD = "| engine | quantity | start-ups | median | 90 % | worst |"
 SIZES = {
     "weights": "weights of a rank", "cell": "bytes of a token", "pool": "pool of the cache", "tokens": "tokens",
-    "concurrency": "concurrency",
+    "concurrency": "concurrency", "file": "file of a recipe", "keys": "keys and values", "compute": "compute buffer",
 }  # fmt: skip
 
 
@@ -131,7 +134,7 @@ def card_of(row: Mapping[str, Any]) -> Card | None:
 def errors(row: Mapping[str, Any]) -> Error:
     """Relative errors of one start-up, by quantity."""
     try:
-        return dict(vllm_errors(row) if row["engine"] == "vllm" else sglang_errors(row))
+        return dict(COMPARED[row["engine"]](row))
     except HfmemError as error:
         print(f"{row['id']}: {error.message}", file=sys.stderr)
         return {}
@@ -169,6 +172,38 @@ def sglang_errors(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         total = int(row["gpu_free_at_start_gib"] * GIB) + CONTEXT_BYTES + setting.distributed_bytes
         setting = replace(setting, page=row.get("page_size") or 1, card=replace(setting.card, total_bytes=total))
         yield "tokens", sglang_capacity(model, setting).kv_cache_tokens / row["kv_tokens"] - 1
+
+
+def llama_cpp_errors(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """The file a recipe makes, what of it lies on the devices, keys and values, and the largest compute buffer."""
+    model, detail = model_of(row["model"]), str(row.get("kv_detail"))
+    kv_dtype = next((name for name in ("q8_0", "q4_0") if name in detail), "float16")
+    workload = Inference(
+        engine="llama.cpp",
+        context=row["max_model_len"],
+        kv_dtype=kv_dtype,
+        flash_attention=row.get("flash_attn") == "1" or kv_dtype != "float16",
+        max_num_batched_tokens=int(row.get("n_ubatch") or 512),
+    )
+    found, whole = shares(model, settle_llama_cpp(model, workload, None)), is_offloaded(row)
+    assert model.weights
+    total, placed = quantised_bytes(model.weights, model.spec, row["file_type"])
+    if row.get("gguf_mib"):
+        yield "file", total / MIB / row["gguf_mib"] - 1
+    if whole and row.get("weights_gpu_mib"):
+        yield "weights", placed / MIB / row["weights_gpu_mib"] - 1
+    yield "keys", sum(share.kv for share in found) / MIB / row["kv_total_mib"] - 1
+    if whole and row.get("compute_gpu_max_mib"):
+        yield "compute", max(share.buffer for share in found) / MIB / row["compute_gpu_max_mib"] - 1
+
+
+def is_offloaded(row: Mapping[str, Any]) -> bool:
+    """Whether every layer and the output were put on devices."""
+    done, _, every = str(row.get("offloaded") or "").partition("/")
+    return bool(every) and done == every
+
+
+COMPARED = {"vllm": vllm_errors, "sglang": sglang_errors, "llama.cpp": llama_cpp_errors}
 
 
 def sglang_options(row: Mapping[str, Any]) -> dict[str, Any]:
