@@ -64,7 +64,8 @@ def estimate(
     `on` names devices ("RTX 4090", "2xH100", "80GiB", "local"): a serving engine runs on the first, and each gets a verdict.
     A model without weight files is weighed as its class is built, where the verify extra is installed.
     """
-    asked, subject = workload or Inference(), weighed(model, verify)
+    subject = weighed(model, verify)
+    asked = asked_of(subject, workload)
     if not on:
         return estimator_of(subject)(asked, None)
     rows = fit(subject, asked, on).rows
@@ -92,7 +93,16 @@ def fit(
     if not targets:
         raise UsageError("no device was named", code="no-device", hint='--on "RTX 4090", --on 2xH100, --on 80GiB or --on local')
     others = {name: estimator_of(weighed(name, False)) for name in siblings}
-    return fit_report(estimator_of(weighed(model, False)), workload or Inference(), targets, others, grid)
+    subject = weighed(model, False)
+    return fit_report(estimator_of(subject), asked_of(subject, workload), targets, others, grid)
+
+
+def asked_of(subject: Model, workload: Inference | Training | None) -> Inference | Training:
+    """The workload, with the engine that serves the model's format."""
+    from hfmem.memory.serving import engine_for
+
+    asked = workload or Inference()
+    return engine_for(subject, asked) if isinstance(asked, Inference) else asked
 
 
 def weighed(model: Model | str | Path, verify: bool) -> Model:

@@ -11,6 +11,7 @@ from typing import Any
 import checkpoints
 import pytest
 from gguf_builder import Tensors, header
+from hub_repos import Sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,9 @@ from hfmem.model.kinds import (
 )
 from hfmem.model.read import read_model
 from hfmem.model.spec import Dense, Experts, Layer, Stack
+from hfmem.report.json_report import to_dict
+from hfmem.report.markdown import render_markdown
+from hfmem.report.text import render_text
 from hfmem.sources.memory import MemorySource
 from hfmem.tables.llama_cpp import GGUF_TYPES, RECIPES
 from hfmem.units import GIB, MIB
@@ -638,11 +642,14 @@ LLAMA_TENSORS: Tensors = {
 def load(tmp_path: Path, tensors: Tensors, projector: tuple[dict[str, Any], Tensors] | None = None) -> Model:
     files = {"m": (LLAMA_FIELDS, tensors)} | ({"mmproj-m": projector} if projector else {})
     for name, (metadata, own) in files.items():
-        found = header(metadata, own)
-        with (tmp_path / f"{name}.gguf").open("wb") as file:
-            file.write(found.head)
-            file.truncate(found.size)
+        write_sparse(tmp_path / f"{name}.gguf", header(metadata, own))
     return api.load(str(tmp_path))
+
+
+def write_sparse(path: Path, found: Sparse) -> None:
+    with path.open("wb") as file:
+        file.write(found.head)
+        file.truncate(found.size)
 
 
 OWN = 512 * 4 + 2 * q(512 * 512, "Q4_K") + 2 * q(512 * 1024, "Q6_K")
@@ -703,3 +710,21 @@ def test_states_are_an_item_of_their_own(tmp_path: Path) -> None:
     assert size(found["recurrent_state"]) == 2 * 10 * 2 * 2048 * 4  # 0.31 MiB, as logged (P0353)
     assert size(found["kv_cache"]) == 2 * 6 * 4096 * 2 * 512 * 2
     assert size(found["weights"]) / MIB == pytest.approx(915.98, abs=0.05)
+
+
+def test_a_repository_of_several_files_has_a_row_each(tmp_path: Path) -> None:
+    """Sizes of the others come from the list of files; as much of them lies on the device as of the one that was read."""
+    small = {"token_embd.weight": ("Q4_K", [512, 1000]), "blk.0.attn_q.weight": ("Q4_K", [512, 512])}
+    large = {name: ("Q8_0", dims) for name, (_, dims) in small.items()}
+    for name, tensors in (("m-Q8_0.gguf", large), ("m-Q4_K_M.gguf", small)):
+        write_sparse(tmp_path / name, header(LLAMA_FIELDS, tensors))
+    model = api.load(tmp_path)
+    for workload in (Inference(), Inference(engine="llama.cpp")):  # transformers would unpack the file
+        estimate = api.estimate(model, workload)
+        assert estimate.resolved["engine"] == "llama.cpp"
+        first, second = estimate.variants
+        assert ("Q4_K_M" in first.name, "Q8_0" in second.name) == (True, True)
+        assert first.total_bytes == pytest.approx(estimate.total_bytes, abs=4096)
+        assert second.total_bytes - first.total_bytes == pytest.approx(q(512 * 1512, "Q8_0") - q(512 * 1512, "Q4_K"), rel=0.01)
+    assert "\nQ8_0 " in render_text(estimate) and "| Q8\\_0 |" in render_markdown(estimate)
+    assert [row["name"] for row in to_dict(estimate)["variants"]] == [first.name, second.name]

@@ -116,6 +116,15 @@ class DeviceFit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VariantTotal:
+    """Another file of the same model: its size, and the total with it in place of the one that was read."""
+
+    name: str
+    num_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """The answer for one model and one workload."""
 
@@ -131,6 +140,7 @@ class Estimate:
     levers: tuple[Lever, ...] = ()
     capacity: Capacity | None = None  # of an engine with a pool, on the first device asked for
     devices: tuple[DeviceFit, ...] = ()
+    variants: tuple[VariantTotal, ...] = ()  # of a repository of several GGUF files, the one that was read first
 
     @property
     def peak(self) -> Phase:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from hfmem.memory.engines.values import Capacity, Card
-from hfmem.memory.estimate import Estimate, Item, Phase
+from hfmem.memory.estimate import Estimate, Item, Note, Phase, VariantTotal
 from hfmem.memory.inference import Setting, phases, setting_notes, settle
 from hfmem.memory.subject import Model
 from hfmem.memory.workload import Inference
@@ -15,10 +18,11 @@ def estimate_inference(model: Model, workload: Inference, card: Card | None = No
 
     `card` is what a serving engine would run on: it sets the engine's defaults and what its cache has room for.
     """
-    subject = model.base or model
+    workload, subject = engine_for(model, workload), model.base or model
     setting, found, options, capacity = answer(subject, workload, card)
     if model.checkpoint.format == "adapter":
         found = tuple(with_adapter(phase, model) for phase in found)
+    notes = (*model.notes, *setting_notes(subject.spec, subject.weights, setting), *engine_notes(model, workload))
     return Estimate(
         origin=model.origin,
         model=subject.spec,
@@ -26,10 +30,34 @@ def estimate_inference(model: Model, workload: Inference, card: Card | None = No
         stored_bytes=total_stored(model),
         workload=workload,
         phases=found,
-        notes=(*model.notes, *setting_notes(subject.spec, subject.weights, setting)),
+        notes=notes,
         resolved=resolved(workload, setting) | options,
         capacity=capacity,
+        variants=tuple(variant_totals(model, found)),
     )
+
+
+def engine_for(model: Model, workload: Inference) -> Inference:
+    """GGUF files are llama.cpp's: transformers would unpack them to 16 or 32 bits."""
+    if model.checkpoint.format == "gguf" and workload.engine_name == "transformers":
+        return replace(workload, engine="llama.cpp")
+    return workload
+
+
+def engine_notes(model: Model, workload: Inference) -> Iterator[Note]:
+    if model.checkpoint.format == "gguf" and workload.engine_name == "llama.cpp":
+        yield Note(code="engine-by-format", message="GGUF files are sized as llama.cpp serves them")
+
+
+def variant_totals(model: Model, found: tuple[Phase, ...]) -> Iterator[VariantTotal]:
+    """Each file of a GGUF repository: as much of it lies on the device as of the one that was read."""
+    peak = max(found, key=lambda phase: phase.total_bytes)
+    weights = next((item.num_bytes for item in peak.items if item.name == "weights"), None)
+    read, checkpoint = model.checkpoint.own_bytes, model.checkpoint
+    for variant in checkpoint.variants if read and weights else ():
+        tensors = max(0, (variant.num_bytes or 0) - (checkpoint.header_bytes or 0))
+        total = peak.total_bytes - (weights or 0) + tensors * (weights or 0) // (read or 1)
+        yield VariantTotal(name=variant.name, num_bytes=variant.num_bytes or 0, total_bytes=total)
 
 
 def answer(

@@ -7,7 +7,7 @@ from typing import Any
 
 from hfmem._version import __version__
 from hfmem.memory.engines.values import Capacity
-from hfmem.memory.estimate import DeviceFit, Estimate, Item, Phase
+from hfmem.memory.estimate import DeviceFit, Estimate, Item, Phase, VariantTotal
 from hfmem.memory.weights import TORCH_NAMES, Weights
 
 
@@ -32,9 +32,14 @@ def to_dict(estimate: Estimate) -> dict[str, Any]:
         **training_dict(estimate),
         **({"capacity": capacity_dict(estimate.capacity)} if estimate.capacity else {}),
         "devices": [device_dict(fit) for fit in estimate.devices],
+        **({"variants": [variant_dict(variant) for variant in estimate.variants]} if estimate.variants else {}),
         "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in estimate.notes],
         "versions": {"hfmem": __version__},
     }
+
+
+def variant_dict(variant: VariantTotal) -> dict[str, Any]:
+    return {"name": variant.name, "file_bytes": variant.num_bytes, "total_bytes": variant.total_bytes}
 
 
 def capacity_dict(capacity: Capacity) -> dict[str, Any]:

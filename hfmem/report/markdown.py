@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hfmem.memory.estimate import Estimate
 from hfmem.report.escape import markdown
 from hfmem.report.text import LABELS, asked
-from hfmem.units import memory
+from hfmem.units import disk, memory
 
 
 def render_markdown(estimate: Estimate, *, explain: bool = False) -> str:
@@ -18,6 +18,8 @@ def render_markdown(estimate: Estimate, *, explain: bool = False) -> str:
             *phases(estimate),
             *rows(estimate, explain),
             *levers(estimate),
+            *variants(estimate),
+            *devices(estimate),
             *devices(estimate),
             *remarks(estimate),
         ]
@@ -48,6 +50,14 @@ def levers(estimate: Estimate) -> Iterator[str]:
     if estimate.levers:
         yield from ("", "| change | saves |", "|---|--:|")
         yield from (f"| `{lever.name}` | {memory(lever.saves_bytes)} |" for lever in estimate.levers)
+
+
+def variants(estimate: Estimate) -> Iterator[str]:
+    """A row a file, where a repository has several of the same model."""
+    if len(estimate.variants) > 1:
+        yield from ("", "| file | size | total |", "|---|--:|--:|")
+        for variant in estimate.variants:
+            yield f"| {markdown(variant.name)} | {disk(variant.num_bytes)} | {memory(variant.total_bytes)} |"
 
 
 def devices(estimate: Estimate) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hfmem.memory.estimate import Estimate, Item
 from hfmem.report.escape import terminal
-from hfmem.units import GIB, KIB, MIB, count, memory
+from hfmem.units import GIB, KIB, MIB, count, disk, memory
 
 LABELS = {
     "weights": "weights", "kv_cache": "kv cache", "recurrent_state": "recurrent state", "activations": "activations",
@@ -26,12 +26,22 @@ def render_text(estimate: Estimate, *, explain: bool = False) -> str:
     lines = [*title(estimate), "", *training_phases(estimate), *table(estimate), "", bar(estimate), *breakdown(estimate)]
     if explain:
         lines += ["", *explanation(estimate)]
+    lines += variants(estimate)
     if estimate.devices:
         from hfmem.report.fit_text import device_table
 
         lines += ["", *device_table(list(estimate.devices))]
     lines += ["", *notes(estimate, explain)]
     return "\n".join(lines)
+
+
+def variants(estimate: Estimate) -> Iterator[str]:
+    """A row a file, where a repository has several of the same model."""
+    if len(estimate.variants) > 1:
+        yield ""
+        yield f"{'FILE':<60}  {'SIZE':>10}  {'TOTAL':>11}"
+        for variant in estimate.variants:
+            yield f"{terminal(variant.name):<60}  {disk(variant.num_bytes):>10}  {memory(variant.total_bytes):>11}"
 
 
 def title(estimate: Estimate) -> Iterator[str]:
