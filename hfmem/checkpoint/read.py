@@ -15,7 +15,6 @@ from hfmem.checkpoint.formats import (
     folder,
     missing_numbers,
 )
-from hfmem.checkpoint.gguf_read import read_gguf_folder
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, clip, parse_object
 from hfmem.checkpoint.shards import declared_size, read_combined, read_files, read_index, read_sharded, unusable_size
 from hfmem.checkpoint.tensors import Checkpoint, Declared, Remark
@@ -47,6 +46,8 @@ def read_folder(source: Source, files: Mapping[str, int | None], name: str) -> C
     choice = choose(own)
     prefix = f"{name}/" if name else ""
     if choice.format == "gguf":
+        from hfmem.checkpoint.gguf_read import read_gguf_folder  # most trees have none
+
         return read_gguf_folder(source, {file: own[file] for file in choice.files}, prefix)
     if choice.format == "safetensors":
         return read_safetensors(source, own, choice, prefix, name)
