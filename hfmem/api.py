@@ -92,9 +92,15 @@ def fit(
     targets = [target for each in on for target in (parse_targets(each) if isinstance(each, str) else (each,))]
     if not targets:
         raise UsageError("no device was named", code="no-device", hint='--on "RTX 4090", --on 2xH100, --on 80GiB or --on local')
-    others = {name: estimator_of(weighed(name, False)) for name in siblings}
-    subject = weighed(model, False)
-    return fit_report(estimator_of(subject), asked_of(subject, workload), targets, others, grid)
+    subject, notes = weighed(model, False), []
+    others: dict[str, Callable[[Inference | Training, Card | None], Estimate]] = {}
+    for name in siblings:
+        try:
+            others[name] = estimator_of(weighed(name, False))
+        except HfmemError as error:
+            notes.append(Note(code=error.code, message=f"{name} was not tried: {error.message}", hint=error.hint))
+    found = fit_report(estimator_of(subject), asked_of(subject, workload), targets, others, grid)
+    return replace(found, notes=tuple(notes))
 
 
 def asked_of(subject: Model, workload: Inference | Training | None) -> Inference | Training:

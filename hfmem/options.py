@@ -90,7 +90,7 @@ EpOpt = Annotated[bool, typer.Option("--ep", help="Hand experts out whole over t
 SeqsOpt = Annotated[int | None, typer.Option(help="Sequences an engine runs at once [default: the engine's, by device].")]
 BatchedOpt = Annotated[
     int | None,
-    typer.Option(help="x."),
+    typer.Option(help="Tokens of an engine's step; SGLang: chunked prefill; llama.cpp: ubatch [default: by device]."),
 ]
 UtilizationOpt = Annotated[
     float | None, typer.Option(help="Share of the device an engine takes; SGLang: mem_fraction_static [default: the engine's].")

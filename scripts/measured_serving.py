@@ -37,7 +37,9 @@ from hfmem.memory.engines.sglang import sglang_capacity
 from hfmem.memory.engines.sglang_setting import ranks as sglang_ranks
 from hfmem.memory.engines.sglang_setting import settle_sglang
 from hfmem.memory.engines.values import Card
-from hfmem.memory.engines.vllm import VllmSetting, ranks, settle_vllm, vllm_capacity, worst
+from hfmem.memory.engines.vllm import vllm_capacity
+from hfmem.memory.engines.vllm_ranks import ranks, worst
+from hfmem.memory.engines.vllm_setting import VllmSetting, settle_vllm
 from hfmem.memory.subject import Model, describe
 from hfmem.memory.workload import Inference
 from hfmem.model.read import read_model

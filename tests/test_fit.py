@@ -1,6 +1,7 @@
 """Fitting devices: verdicts by hand, an exact solver, suggestions that hold, reports, and the command line."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -138,7 +139,8 @@ def test_margins_fall(model: Model, context: int, more: int, batch: int) -> None
     ],
 )
 def test_devices_become_ranks(workload: Inference | Training, device: str, expected: dict[str, Any]) -> None:
-    found = spread(workload, parse_target(device))
+    found, target = spread(workload, parse_target(device))
+    assert target.count == parse_target(device).count
     assert {name: getattr(found, name) for name in expected} == expected
 
 
@@ -148,6 +150,86 @@ def test_devices_become_ranks(workload: Inference | Training, device: str, expec
 def test_counts_that_contradict_are_refused(workload: Inference | Training, device: str) -> None:
     with pytest.raises(UsageError, match="4xH100 is 4 devices"):
         spread(workload, parse_target(device))
+
+
+def test_a_card_stands_for_as_many_as_there_are_ranks(model: Model) -> None:
+    for workload, count in ((Inference(engine="vllm", tp=4), 4), (Training(shard="fsdp", gpus=8), 8)):
+        assert fitting(model, "H100", workload).answer()[1].num_devices == count
+
+
+def test_a_suggestion_means_what_it_says(model: Model, directory: Path) -> None:
+    """Each suggestion, put into the command line, gives the verdict it promised."""
+    cases: tuple[tuple[str, Inference | Training, list[str]], ...] = (
+        ("2xRTX 4060 8GB", Inference(engine="vllm", context=32768), ["--engine", "vllm", "--context", "32768"]),
+        ("2xT4", Inference(engine="vllm", tp=2, context=65536), ["--engine", "vllm", "--tp", "2", "--context", "65536"]),
+        ("RTX 4090", Inference(engine="sglang", context=131072), ["--engine", "sglang", "--context", "131072"]),
+        ("2xH100", Training(shard="fsdp", gpus=2, context=32768),
+         ["--train", "--shard", "fsdp", "--gpus", "2", "--context", "32768"]),
+    )  # fmt: skip
+    for device, workload, options in cases:
+        for one in suggestions(fitting(model, device, workload), {}):
+            words = shlex.split(one.change)
+            on = [] if "--on" in words else ["--on", device]
+            kept = [part for part in options if not drops(part, options, words)]
+            found = RUNNER.invoke(app, ["fit", str(directory), *kept, *words, *on, "-q"])
+            assert found.output.strip() == one.fit.verdict, (device, one.change, found.output)
+
+
+def drops(part: str, options: list[str], words: list[str]) -> bool:
+    """Whether a suggestion says an option, or the value of one, anew."""
+    at = options.index(part)
+    return part in words or (at > 0 and options[at - 1] in words)
+
+
+def test_slices_and_shared_memory_are_not_multiplied(model: Model) -> None:
+    for device in ("H100 MIG 1g.10gb", "M2 16GB"):
+        changes = [one.change for one in suggestions(fitting(model, device, Inference(context=65536)), {})]
+        assert not any(change.startswith(('--on "2x', '--on "4x')) for change in changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "reason"),
+    [
+        ("Qwen/Qwen3-8B-FP8", "V100 32GB", "compute capability 7.5"),
+        ("openai/gpt-oss-20b", "V100 32GB", "compute capability 8.0"),
+        ("Qwen/Qwen3-8B-FP8", "M3 Max 128GB", "no backend"),
+    ],
+)
+def test_what_a_server_cannot_load_is_no(name: str, device: str, reason: str, tmp_path: Path) -> None:
+    other = api.load(checkpoints.write(name, tmp_path))
+    found = fitting(other, device, Inference(engine="vllm")).answer()[1]
+    assert found.verdict == "no" and reason in found.reason
+    assert reason not in fitting(other, device, Inference()).answer()[1].reason
+
+
+def test_an_encoder_fits_as_often_as_sequences_run(tmp_path: Path) -> None:
+    found = fitting(api.load(checkpoints.write("google-bert/bert-base-uncased", tmp_path)), "H100", Inference(engine="vllm"))
+    assert found.answer()[1].verdict == "fits" and fit_target(found, 512).max_batch == 1024
+
+
+def test_no_more_run_than_max_num_seqs(model: Model) -> None:
+    asked = fitting(model, "H100", Inference(engine="vllm", max_num_seqs=4, context=1024))
+    assert fit_target(asked, 131072).max_batch == 4
+    assert "4 of any length" in asked.answer(batch=32)[1].reason
+
+
+def test_replicas_share_the_batch(model: Model) -> None:
+    one = fit_target(fitting(model, "H100", Inference(engine="vllm")), 131072)
+    eight = fit_target(fitting(model, "8xH100", Inference(engine="vllm", dp=8)), 131072)
+    assert eight.max_batch and one.max_batch and eight.max_batch > 7 * one.max_batch
+
+
+def test_a_pool_with_nothing_to_spare_is_tight(model: Model) -> None:
+    asked = fitting(model, "H100", Inference(engine="vllm", gpu_memory_utilization=0.3))
+    longest = fit_target(asked, 131072).max_context or 0
+    assert asked.answer(context=longest)[1].verdict == "tight"
+    assert asked.answer(context=longest // 4)[1].verdict == "fits"
+
+
+def test_a_sibling_that_cannot_be_read_is_a_note(model: Model) -> None:
+    report = api.fit(model, Inference(), ["RTX 4060 8GB"], siblings=["./no-such-directory"])
+    assert report.rows[0].fit.verdict == "no" and "was not tried" in report.notes[0].message
+    assert "was not tried" in render_fit(report)
 
 
 def test_a_local_device_is_judged_by_what_is_free(model: Model) -> None:
@@ -272,7 +354,15 @@ def test_hostile_names_are_escaped() -> None:
         (["estimate", "DIR", "--engine", "vllm", "--tp", "3"], 2, "--tp may be 1, 2, 4"),
         (["estimate", "DIR", "--engine", "vllm@x"], 2, "names no version"),
         (["estimate", "DIR", "--engine", "tgi"], 2, "engines: transformers, vllm"),
-        (["estimate", "DIR", "--kv-dtype", "q8_0"], 2, "llama.cpp"),
+        (["estimate", "DIR", "--kv-dtype", "q8_0"], 2, "not transformers's"),
+        (["estimate", "DIR", "--engine", "vllm", "--kv-dtype", "int4"], 2, "vllm has float16"),
+        (["estimate", "DIR", "--engine", "vllm@²"], 2, "names no version"),
+        (["estimate", "DIR", "--engine", "vllm@"], 2, "names no version"),
+        (["estimate", "DIR", "--engine", "vllm@999"], 0, "the newest version known"),
+        (["fit", "DIR", "--train", "--on", "4xH100", "--tensor-parallel", "2", "--method", "lora", "-q"], 0, ""),
+        (["devices", "--vendor", "foo"], 2, "one of amd, apple"),
+        (["devices", "--vendor", "NVIDIA", "H200", "-q"], 0, "H200"),
+        (["devices", "--min-memory", "2x80GiB", "-q"], 0, "B200"),
         (["estimate", "DIR", "--engine", "vllm", "--gpu-memory-utilization", "1.5"], 2, "at most 1"),
         (["estimate", "DIR", "--on", "T4", "--exit-code", "-q"], 3, ""),
         (["train", "DIR", "--on", "H100"], 0, "✗ no"),

@@ -522,7 +522,7 @@ def test_every_file_type_may_be_asked_for_in_any_case() -> None:
 
 
 @pytest.mark.parametrize(("workload", "words"), [
-    ({"weights_dtype": "nf4"}, "no nf4 weights"), ({"kv_dtype": "fp8"}, "no float8 cache"),
+    ({"weights_dtype": "nf4"}, "no nf4 weights"), ({"kv_dtype": "fp8"}, "float8 is not llama.cpp"),
     ({"kv_dtype": "q4_0", "flash_attention": False}, "only with flash attention"), ({"pp": 2}, "no --pp"), ({"dp": 2}, "no --dp"),
     ({"ep": True}, "no --ep"), ({"max_num_seqs": 8}, "no --max-num-seqs"), ({"enforce_eager": True}, "no --enforce-eager"),
     ({"gpu_memory_utilization": 0.9}, "no --gpu-memory-utilization"),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from hfmem.memory.engines.profile import captured_sizes, graph_bytes  # noqa: E4
 from hfmem.memory.engines.rotary import rotary_bytes  # noqa: E402
 from hfmem.memory.engines.shards import Split, rank_bytes, share, stages  # noqa: E402
 from hfmem.memory.engines.values import Card, Request  # noqa: E402
-from hfmem.memory.engines.vllm import ranks, settle_vllm, vllm_capacity, vllm_phases  # noqa: E402
+from hfmem.memory.engines.vllm import settle_vllm, vllm_capacity, vllm_phases  # noqa: E402
+from hfmem.memory.engines.vllm_ranks import ranks  # noqa: E402
 from hfmem.memory.serving import estimate_inference  # noqa: E402
 from hfmem.memory.workload import Inference  # noqa: E402
 from hfmem.model.kinds import Attention, IndexerKeys, RecurrentState  # noqa: E402
@@ -227,7 +229,7 @@ def test_the_budget_adds_up() -> None:
         (H100, 8192, 1024),
         (Card(name="A100 80GB", total_bytes=80 * GIB), 2048, 256),
         (Card(name="RTX 4090", total_bytes=24 * GIB), 2048, 256),
-        (Card(name="B200", total_bytes=179 * GIB), 16384, 1024),
+        (Card(name="B200", total_bytes=179 * GIB), 16384, 1024),  # 0.28 on
         (Card(name="GB10", total_bytes=119 * GIB), 2048, 256),
     ],
 )
@@ -249,6 +251,60 @@ def test_illegal_splits_name_the_legal_ones(options: dict[str, Any], hint: str) 
     with pytest.raises(UsageError) as found:
         estimate_inference(measured_serving.fixture(LLAMA), Inference(engine="vllm", **options), H100)
     assert found.value.code == "illegal-split" and hint in str(found.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "tp", "hint"),
+    [("Qwen/Qwen3-4B-FP8", 8, "--tp may be 1, 2, 4"), ("deepseek-ai/DeepSeek-V3", 32, "--tp may be 1, 2, 4, 8, 16")],
+)
+def test_blocks_of_8_bits_are_not_cut(name: str, tp: int, hint: str) -> None:
+    """9728 / 8 and 2048 / 32 are no multiples of 128."""
+    with pytest.raises(UsageError) as found:
+        estimate_inference(measured_serving.fixture(name), Inference(engine="vllm", tp=tp), H100)
+    assert "within their blocks of 128" in found.value.message and hint in str(found.value.hint)
+
+
+@pytest.mark.parametrize(("version", "pp", "expected"), [("0.19", 4, 8192), ("0.33", 1, 2 * 8192), ("0.33", 4, 5 * 8192)])
+def test_tokens_in_flight(version: str, pp: int, expected: int) -> None:
+    setting = settle_vllm(measured_serving.fixture(LLAMA), Inference(engine=f"vllm@{version}", pp=pp), H100)
+    assert setting.request.in_flight == expected
+
+
+def test_a_batch_is_no_longer_than_all_sequences() -> None:
+    workload = Inference(engine="vllm", max_num_seqs=4, context=512)
+    assert settle_vllm(measured_serving.fixture(LLAMA), workload, H100).tokens == 2048
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp"])
+def test_the_weights_stay_where_layers_cannot_be_read(engine: str) -> None:
+    model = measured_serving.fixture(LLAMA)
+    broken = replace(model, spec=ModelSpec(model_type="", architecture=None))
+    found = estimate_inference(broken, Inference(engine=engine), H100)
+    assert not found.complete and found.item("weights") is not None
+    assert (found.item("weights").num_bytes or 0) > 15e9  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize(
+    "name", ["openai/whisper-large-v3", "google-bert/bert-base-uncased", "google/gemma-3-4b-it", "Qwen/Qwen3-0.6B"]
+)
+def test_one_rank_holds_everything(name: str, engine: str) -> None:
+    """Towers, encoders and tied tables: what one rank holds is what is loaded, in 16 bits, and at most a tenth of rounding and tables."""
+    model = measured_serving.fixture(name)
+    found = estimate_inference(model, Inference(engine=engine, context=256), H100).item("weights")
+    assert model.weights and found and found.num_bytes
+    held = sum(portion.elements * 2 for portion in model.weights.portions if portion.is_loaded)
+    assert held <= found.num_bytes <= 1.1 * held + 64 * MIB
+
+
+def test_an_encoder_deeper_than_its_decoder_is_whole() -> None:
+    """distil-whisper: 32 layers of the encoder, two of the decoder."""
+    model = measured_serving.fixture("openai/whisper-tiny")
+    assert model.weights and model.spec.decoder
+    shallow = replace(model.spec.decoder, layers=model.spec.decoder.layers[:1])
+    spec = replace(model.spec, stacks=tuple(shallow if one.role == "decoder" else one for one in model.spec.stacks))
+    one = rank_bytes(model.weights, spec, Split(), stages(1, 1)[0], None, "F16")
+    assert one >= model.weights.loaded_bytes // 2
 
 
 def test_the_worst_stage_is_named() -> None:

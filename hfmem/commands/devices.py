@@ -27,7 +27,8 @@ def devices(
         from hfmem import hardware
         from hfmem.report.devices import render_devices
 
-        least = hardware.parse_target(min_memory).device.memory_bytes if min_memory else 0
+        target = hardware.parse_target(min_memory) if min_memory else None
+        least = target.device.memory_bytes * target.count if target else 0
         if local:
             found = tuple(target.device for target in hardware.local_targets())
         else:

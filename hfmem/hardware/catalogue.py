@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from hfmem.errors import UsageError
 from hfmem.hardware.names import key, plain_keys, sized_keys
 from hfmem.hardware.sizes import reported_bytes, visible_bytes
 from hfmem.hardware.values import Device
@@ -96,12 +97,15 @@ def find(
     query: str | None = None, *, vendor: str | None = None, min_bytes: int = 0, dtype: str | None = None
 ) -> tuple[Device, ...]:
     """The devices whose name or alias contains the query, of a vendor, with so much memory, that run a dtype."""
-    wanted = key(query or "")
+    wanted, maker = key(query or ""), vendor.casefold() if vendor else None
+    makers = sorted({each.vendor for each in devices() if each.vendor})
+    if maker is not None and maker not in makers:
+        raise UsageError(f"vendor {maker[:40]!r} is not known", code="unknown-vendor", hint=f"one of {', '.join(makers)}")
     return tuple(
         each
         for each in devices()
         if (not query or (wanted and any(wanted in alias for alias in (key(each.name), *each.aliases))))
-        and vendor in (None, each.vendor)
+        and maker in (None, each.vendor)
         and each.memory_bytes >= min_bytes
         and (dtype is None or each.runs(dtype))
     )

@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hfmem.errors import HfmemError, UsageError
+from hfmem.hardware.judging import Workload, judge, usable
 from hfmem.hardware.values import Device, Target
 from hfmem.memory.engines.values import Card
 from hfmem.memory.estimate import DeviceFit, Estimate
 from hfmem.memory.training.workload import Training
-from hfmem.memory.workload import Inference
 
-Workload = Inference | Training
 Estimator = Callable[[Workload, Card | None], Estimate]
 LARGEST_CONTEXT, LARGEST_BATCH = 2**22, 2**16
 
@@ -36,9 +35,9 @@ class Fitting:
 
     def answer(self, **changes: Any) -> tuple[Estimate, DeviceFit]:
         """The estimate on this target under a changed workload, and how it fits."""
-        workload = spread(replace(self.workload, **changes), self.target)
+        workload, target = spread(replace(self.workload, **changes), self.target)
         estimate = self.estimator(workload, self.card)
-        return estimate, judge(estimate, workload, self.target)
+        return estimate, judge(estimate, workload, target)
 
     def margin(self, **changes: Any) -> int:
         """Bytes to spare, negative where the changed workload does not fit or is refused."""
@@ -51,88 +50,39 @@ class Fitting:
 
 
 def card_of(device: Device) -> Card:
-    """The device as an engine sees it: what is free now where that is known."""
+    """The device as an engine sees it."""
     return Card(name=device.name, total_bytes=usable(device), compute_capability=device.compute_capability)
 
 
-def usable(device: Device) -> int:
-    return device.usable_bytes if device.free_bytes is None else min(device.usable_bytes, device.free_bytes)
+def spread(workload: Workload, target: Target) -> tuple[Workload, Target]:
+    """
+    Several devices share the layers unless the workload says how; one device that is named stands for as many as there are ranks.
 
-
-def spread(workload: Workload, target: Target) -> Workload:
-    """Several devices share the layers unless the workload says how. Raises `UsageError` where the counts contradict."""
-    if target.count == 1:
-        return workload
+    Raises `UsageError` where the counts contradict each other.
+    """
     if isinstance(workload, Training):
         return spread_training(workload, target)
-    if workload.engine_name == "transformers":
-        return workload
     given = workload.num_devices
-    if given == 1:
-        return replace(workload, tp=target.count)
-    if given != target.count:
+    if given > 1 and target.count == 1:
+        return workload, target.times(given)
+    if target.count == 1 or workload.engine_name == "transformers":
+        return workload, target
+    if given not in (1, target.count):
         message = f"{target.text} is {target.count} devices, the ranks asked for are {given}"
         raise UsageError(message, code="bad-workload", hint=f"leave them out for --tp {target.count}")
-    return workload
+    return (replace(workload, tp=target.count) if given == 1 else workload), target
 
 
-def spread_training(workload: Training, target: Target) -> Training:
+def spread_training(workload: Training, target: Target) -> tuple[Training, Target]:
     """Every device has a copy of everything unless states are sharded."""
-    if workload.gpus not in (1, target.count):
+    group = workload.tensor_parallel * workload.context_parallel
+    if target.count == 1:
+        return workload, target.times(workload.gpus)
+    if workload.gpus not in (1, group, target.count):
         message = f"{target.text} is {target.count} devices, --gpus is {workload.gpus}"
         raise UsageError(message, code="bad-workload", hint="leave --gpus out")
-    return replace(workload, gpus=target.count, shard="ddp" if workload.shard == "none" else workload.shard)
-
-
-def judge(estimate: Estimate, workload: Workload, target: Target) -> DeviceFit:
-    """The verdict: "tight" where the estimate fits and the top of its range does not."""
-    device, capacity = target.device, estimate.capacity
-    required, high = needed(estimate, workload, target)
-    room = usable(device)
-    verdict, reason = "fits", ""
-    if not estimate.complete:
-        verdict, reason = "unknown", "a part of the estimate is unknown"
-    elif required > room or (capacity and not capacity.starts):
-        verdict, reason = "no", capacity.shortage if capacity else ""
-    elif capacity and capacity.max_concurrency < workload.batch:
-        verdict, reason = "no", f"room for {capacity.max_concurrency:,.2f} such requests at a time"
-    elif high > room:
-        verdict = "tight"
-    reason = reason or missing_dtype(estimate, device)
-    return DeviceFit(
-        name=device.name,
-        num_devices=target.count,
-        memory_bytes=device.memory_bytes,
-        memory_source=device.memory_source,
-        usable_bytes=room,
-        required_bytes=required if estimate.complete else None,
-        verdict=verdict,
-        capacity=capacity,
-        reason=reason,
-    )
-
-
-def missing_dtype(estimate: Estimate, device: Device) -> str:
-    """What the device does not compute in; engines then take float16, or refuse."""
-    packed = estimate.model.quantization.method if estimate.model.quantization else ""
-    if "fp8" in packed and not device.runs_weight_only("fp8"):
-        return f"{device.name} runs no fp8 weights"
-    if estimate.resolved.get("model_dtype") == "BF16" and not device.runs("bfloat16"):
-        return f"{device.name} computes no bfloat16: load in float16"
-    return ""
-
-
-def needed(estimate: Estimate, workload: Workload, target: Target) -> tuple[int, int]:
-    """Bytes of one device, and the top of their range; transformers spreads layers evenly over several."""
-    total, high = estimate.total_bytes, estimate.peak.high_bytes
-    if isinstance(workload, Training):
-        return estimate.totals.get("device_bytes", total), max(high, estimate.totals.get("device_bytes", total))
-    if workload.engine_name != "transformers" or target.count == 1:
-        return total, high
-    runtime = estimate.item("runtime")
-    fixed = (runtime.num_bytes or 0) if runtime else 0
-    each = fixed + -(-(total - fixed) // target.count)
-    return each, each + (high - total)
+    shard = "ddp" if workload.shard == "none" and target.count > group else workload.shard
+    return replace(workload, gpus=target.count, shard=shard), target
 
 
 def fit_target(fitting: Fitting, limit: int | None) -> DeviceFit:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hfmem.hardware.fit import Estimator, Fitting, Workload, fit_target
+from hfmem.hardware.fit import Estimator, Fitting, fit_target
+from hfmem.hardware.judging import Workload
 from hfmem.hardware.suggest import Suggestion, suggestions
 from hfmem.hardware.values import Target
-from hfmem.memory.estimate import DeviceFit, Estimate
+from hfmem.memory.estimate import DeviceFit, Estimate, Note
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CONTEXTS = tuple(2**power for power in range(11, 23))
@@ -39,6 +40,7 @@ class FitReport:
     """All targets, in the order they were asked for."""
 
     rows: tuple[FitRow, ...]
+    notes: tuple[Note, ...] = ()  # about siblings that could not be read
 
     @property
     def estimate(self) -> Estimate:

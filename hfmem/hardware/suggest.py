@@ -8,7 +8,8 @@ from typing import Any
 
 from hfmem.errors import HfmemError
 from hfmem.hardware.catalogue import next_larger
-from hfmem.hardware.fit import Estimator, Fitting, judge, largest, spread
+from hfmem.hardware.fit import Estimator, Fitting, largest, spread
+from hfmem.hardware.judging import judge
 from hfmem.hardware.values import Device, Target
 from hfmem.memory.estimate import DeviceFit
 from hfmem.memory.training.workload import Training
@@ -93,23 +94,36 @@ def other_checkpoints(fitting: Fitting, siblings: Mapping[str, Estimator]) -> It
 
 
 def more_devices(fitting: Fitting) -> Iterator[Suggestion]:
-    """The fewest of the same devices that do; nobody puts boards with shared memory into one machine."""
-    for count in () if fitting.target.device.unified else MANY:
-        if count > fitting.target.count:
-            target = replace(fitting.target, count=count, text=f"{count}x{fitting.target.device.name}")
-            found = list(tried(sharing(replace(fitting, target=target)), f'--on "{target.text}"'))
+    """The fewest of the same devices that do; nobody couples slices of one card, or boards that share a processor's memory."""
+    device = fitting.target.device
+    counts = () if device.unified or "MIG" in device.name else MANY
+    for count in counts:
+        if count > asked_count(fitting):
+            target = replace(fitting.target, count=count, text=f"{count}x{device.name}")
+            shared, words = sharing(replace(fitting, target=target))
+            found = list(tried(shared, f'{words}--on "{target.text}"'))
             yield from found
             if found:
                 return
 
 
-def sharing(fitting: Fitting) -> Fitting:
-    """Training on several devices shards its states; serving takes as many ranks as there are devices."""
-    workload = fitting.workload
+def asked_count(fitting: Fitting) -> int:
+    """Devices the workload is spread over already."""
+    return spread(fitting.workload, fitting.target)[1].count
+
+
+def sharing(fitting: Fitting) -> tuple[Fitting, str]:
+    """The workload on that many devices, and the options that have to be said for it."""
+    workload, count = fitting.workload, fitting.target.count
     if isinstance(workload, Training):
         shard = "fsdp" if workload.shard in ("none", "ddp") else workload.shard
-        return replace(fitting, workload=replace(workload, shard=shard, gpus=1))
-    return replace(fitting, workload=replace(workload, tp=1, pp=1, dp=1))
+        words = f"--shard {shard} " if shard != workload.shard else ""
+        words += f"--gpus {count} " if workload.gpus != 1 else ""
+        return replace(fitting, workload=replace(workload, shard=shard, gpus=count)), words
+    if workload.num_devices == 1:
+        return fitting, ""
+    tp = max(1, count // (workload.num_devices // workload.tp))
+    return replace(fitting, workload=replace(workload, tp=tp)), f"--tp {tp} "
 
 
 def larger_device(fitting: Fitting) -> Iterator[Suggestion]:
@@ -119,8 +133,10 @@ def larger_device(fitting: Fitting) -> Iterator[Suggestion]:
     for larger in next_larger(device) if device.vendor else ():
         if larger.usable_bytes not in seen and is_of_a_kind(device, larger):
             seen.add(larger.usable_bytes)
-            target = Target(device=larger, count=fitting.target.count, text=larger.name)
-            found = list(tried(replace(fitting, target=target), f'--on "{larger.name}"'))
+            count = fitting.target.count
+            text = f"{count}x{larger.name}" if count > 1 else larger.name
+            target = Target(device=larger, count=count, text=text)
+            found = list(tried(replace(fitting, target=target), f'--on "{text}"'))
             yield from found
             if found:
                 return
@@ -140,8 +156,8 @@ def generation(device: Device) -> int:
 def tried(fitting: Fitting, change: str, **fields: Any) -> Iterator[Suggestion]:
     """The change, where the workload fits under it; what an engine refuses is no suggestion."""
     try:
-        workload = spread(replace(fitting.workload, **fields), fitting.target)
-        found = judge(fitting.estimator(workload, fitting.card), workload, fitting.target)
+        workload, target = spread(replace(fitting.workload, **fields), fitting.target)
+        found = judge(fitting.estimator(workload, fitting.card), workload, target)
     except HfmemError:
         return
     if found.verdict in ("fits", "tight"):

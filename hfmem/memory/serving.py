@@ -10,6 +10,7 @@ from hfmem.memory.estimate import Estimate, Item, Note, Phase, VariantTotal
 from hfmem.memory.inference import Setting, phases, setting_notes, settle
 from hfmem.memory.subject import Model
 from hfmem.memory.workload import Inference
+from hfmem.tables.engines import NEWEST
 
 
 def estimate_inference(model: Model, workload: Inference, card: Card | None = None) -> Estimate:
@@ -47,6 +48,12 @@ def engine_for(model: Model, workload: Inference) -> Inference:
 def engine_notes(model: Model, workload: Inference) -> Iterator[Note]:
     if model.checkpoint.format == "gguf" and workload.engine_name == "llama.cpp":
         yield Note(code="engine-by-format", message="GGUF files are sized as llama.cpp serves them")
+    if model.checkpoint.format == "gguf" and workload.engine_name in ("vllm", "sglang"):
+        message = f"{workload.engine_name} reads GGUF files in some versions only; the newest known has no loader for them"
+        yield Note(code="engine-without-format", message=message, hint="--engine llama.cpp")
+    if workload.engine_version and workload.engine_version > NEWEST:
+        newest = ".".join(str(part) for part in NEWEST)
+        yield Note(code="engine-version", message=f"{workload.engine} is sized as {newest}, the newest version known")
 
 
 def variant_totals(model: Model, found: tuple[Phase, ...]) -> Iterator[VariantTotal]:

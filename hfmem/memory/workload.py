@@ -18,9 +18,14 @@ KV_BITS: dict[str, float] = {
     "float32": 32, "float16": 16, "bfloat16": 16, "float8": 8, "int8": 8, "int4": 4, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5,
     "q4_1": 5, "q4_0": 4.5, "iq4_nl": 4.5, "fp4_e2m1": 4.5,
 }  # fmt: skip
-# Blocked dtypes belong to engines that have them: llama.cpp's (34, 24, 22, 20, 18 bytes for 32 elements) and SGLang's FP4
-# (16 elements and an 8-bit scale).
-BLOCKED = {"llama.cpp": ("q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"), "sglang": ("fp4_e2m1",)}
+# What each engine caches keys in: llama.cpp's blocks (34, 24, 22, 20, 18 bytes for 32 elements), SGLang's FP4 (16 elements and
+# an 8-bit scale); transformers' 4 and 8 bits are quantised caches.
+KV_DTYPES: dict[str, tuple[str, ...]] = {
+    "transformers": ("float32", "float16", "bfloat16", "float8", "int8", "int4"),
+    "vllm": ("float16", "bfloat16", "float8"),
+    "sglang": ("float16", "bfloat16", "float8", "int8", "fp4_e2m1"),
+    "llama.cpp": ("float32", "float16", "bfloat16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"),
+}
 KV_SPELLINGS = {"fp8_e4m3": "float8", "fp8_e5m2": "float8", "fp8": "float8", "fp4": "fp4_e2m1", "q8_0": "q8_0", "q4_0": "q4_0"}
 ENGINES = ("transformers", "vllm", "sglang", "llama.cpp")
 
@@ -91,13 +96,14 @@ def check_engine(workload: Inference) -> None:
     name, _, version = workload.engine.partition("@")
     if name not in ENGINES:
         raise UsageError(f"--engine {workload.engine!r} is not known", code="bad-workload", hint=f"engines: {', '.join(ENGINES)}")
-    if version and (name != "vllm" or not all(part.isdigit() and len(part) < 6 for part in version.split("."))):
+    numbers = all(part.isascii() and part.isdecimal() and len(part) < 6 for part in version.split("."))
+    if "@" in workload.engine and (name != "vllm" or not numbers):
         hint = "for example vllm@0.19; only vLLM's versions differ here"
         raise UsageError(f"--engine {workload.engine!r} names no version", code="bad-workload", hint=hint)
     dtype = named_dtype("kv-dtype", workload.kv_dtype, KV_BITS)
-    owner = next((engine for engine, names in BLOCKED.items() if dtype in names), name)
-    if owner != name:
-        raise UsageError(f"--kv-dtype {dtype} is {owner}'s", code="bad-dtype", hint=f"--engine {owner}, or --kv-dtype float8")
+    if dtype is not None and dtype not in KV_DTYPES[name]:
+        hint = f"{name} has {', '.join(KV_DTYPES[name])}"
+        raise UsageError(f"--kv-dtype {dtype} is not {name}'s", code="bad-dtype", hint=hint)
     own = Inference.__dataclass_fields__
     given = [option for option in SERVER_OPTIONS if getattr(workload, option) != own[option].default]
     if given and name == "transformers":

@@ -19,7 +19,7 @@ def render_fit_json(report: FitReport) -> str:
         "workload": dict(estimate.resolved),
         "fits": report.fits,
         "devices": [row_dict(row) for row in report.rows],
-        "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in estimate.notes],
+        "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in (*estimate.notes, *report.notes)],
         "versions": {"hfmem": __version__},
     }
     return json.dumps(found, allow_nan=False)
@@ -31,4 +31,4 @@ def row_dict(row: FitRow) -> dict[str, Any]:
         for cell in row.grid
     ]
     instead = [{"change": found.change, **device_dict(found.fit)} for found in row.suggestions]
-    return {**device_dict(row.fit), "instead": instead, "grid": cells}
+    return {**device_dict(row.fit), "workload": dict(row.estimate.resolved), "instead": instead, "grid": cells}

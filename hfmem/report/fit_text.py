@@ -19,6 +19,7 @@ def render_fit(report: FitReport) -> str:
     lines = [*title(report.estimate), "", *device_table([row.fit for row in report.rows])]
     for row in report.rows:
         lines += [*instead(row), *grid(row)]
+    lines += [f"note: {terminal(note.message)}" for note in report.notes]
     return "\n".join(lines)
 
 

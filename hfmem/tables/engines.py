@@ -43,6 +43,7 @@ class Release:
     expert_workspace: bool = True  # the fused experts' workspace stays allocated after the profile run [logs]
     groups_kinds: bool = True  # the hybrid manager; without it windows are sized as full attention
     chunks_prompts: bool = True  # False: a profile run reads a whole prompt (V0)
+    huge_batches: bool = False  # 16384 tokens on cards of 160 GiB and more
     large_batches: bool = True  # 1024 sequences and 8192 tokens on cards of 70 GiB and more
     other_bytes: tuple[tuple[int, int], ...] = ()  # ranks → MiB outside torch: NCCL, all-reduce buffers, contexts' growth [logs]
 
@@ -72,7 +73,7 @@ RELEASES: tuple[Release, ...] = (
     ),
     Release(
         version=(0, 28), utilization=0.92, graphs_in_budget=True, tokens_of_requests=True, state_blocks=2, in_flight_batches=2,
-        other_bytes=LATE,
+        huge_batches=True, other_bytes=LATE,
     ),
 )  # fmt: skip
 NEWEST = (0, 33)

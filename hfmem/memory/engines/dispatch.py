@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from hfmem.errors import CannotTell
+from hfmem.memory.engines.lines import unknown_line, weights_line
 from hfmem.memory.engines.values import Capacity, Card
 from hfmem.memory.estimate import Phase
 from hfmem.memory.inference import Setting
@@ -32,12 +34,19 @@ def serve(model: Model, workload: Inference, card: Card | None) -> Served:
     module_name, word = MODULES[workload.engine_name]
     module: Any = import_module(f"hfmem.memory.engines.{module_name}")
     settled = function(module, f"settle_{word}")(model, workload, card)
-    return Served(
-        setting=settled.base,
-        phases=function(module, f"{word}_phases")(model, settled),
-        options=settled.options,
-        capacity=function(module, f"{word}_capacity")(model, settled) if card else None,
-    )
+    try:
+        phases = function(module, f"{word}_phases")(model, settled)
+    except CannotTell as error:
+        phases = weights_alone(model, workload, settled.base, error)
+    is_known = all(item.num_bytes is not None for phase in phases for item in phase.items)
+    capacity = function(module, f"{word}_capacity")(model, settled) if card and is_known else None
+    return Served(setting=settled.base, phases=phases, options=settled.options, capacity=capacity)
+
+
+def weights_alone(model: Model, workload: Inference, base: Setting, error: CannotTell) -> tuple[Phase, ...]:
+    """What is left where an engine's rules cannot be applied: the weights, evenly over the devices, and the named unknown."""
+    weights = weights_line(model, None, workload.num_devices, base, "")
+    return (Phase(name="serve", items=(weights, unknown_line("kv_cache", error.message))),)
 
 
 def function(module: Any, name: str) -> Callable[..., Any]:

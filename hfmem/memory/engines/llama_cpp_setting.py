@@ -13,11 +13,12 @@ from hfmem.memory.engines.llama_cpp_tensors import Placed, device_of, stored
 from hfmem.memory.engines.values import Card
 from hfmem.memory.inference import Setting, settle
 from hfmem.memory.subject import Model
-from hfmem.memory.workload import BLOCKED, KV_BITS, Inference, named_dtype
+from hfmem.memory.workload import KV_BITS, KV_DTYPES, Inference, named_dtype
 from hfmem.model.spec import Layer
 from hfmem.tables.llama_cpp import COMMON_TYPES, GGUF_TYPES, PIPELINE_COPIES, UBATCH_TOKENS, WINDOWED_TYPES
 
-KV_TYPES = ("float32", "float16", "bfloat16", *BLOCKED["llama.cpp"])
+KV_TYPES = KV_DTYPES["llama.cpp"]
+FLOATS = ("float32", "float16", "bfloat16")  # the cache types that need no flash attention
 FLASH_MASK_BYTES, PLAIN_MASK_BYTES, OLD_FLASH_MASK_BYTES = 2, 4, 6
 ASSUMED_CARD = Card(name="24 GB class", total_bytes=int(23.5 * 2**30))
 
@@ -103,7 +104,7 @@ def kv_type_of(asked: str | None, flash_attention: bool) -> str:
     found = asked or "float16"
     if found not in KV_TYPES:
         raise UsageError(f"llama.cpp keeps no {found} cache", code="bad-dtype", hint=f"one of: {', '.join(KV_TYPES)}")
-    if found in BLOCKED["llama.cpp"] and not flash_attention:
+    if found not in FLOATS and not flash_attention:
         message = f"llama.cpp keeps values as {found} only with flash attention"
         raise UsageError(message, code="bad-dtype", hint="--kv-dtype float16, or flash attention on")
     return found

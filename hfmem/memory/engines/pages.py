@@ -104,7 +104,7 @@ def attention_page(model: ModelSpec, layer: Layer, mixer: Attention, paging: Pag
     heads = rank_heads(mixer.projected_kv_heads or mixer.num_kv_heads, paging.tp)
     size = heads * (mixer.key_dim + mixer.value_dim) * paging.kv_bits // 8
     is_chunk = layer.kind == "chunked_attention"
-    is_full = mixer.window is None or not paging.windows or (is_chunk and model.types[0] in PROMOTED_CHUNKS)
+    is_full = mixer.window is None or not paging.windows or (is_chunk and bool(PROMOTED_CHUNKS & set(model.types)))
     kind = "full" if is_full else "chunk" if is_chunk else "window"
     reach = 0 if is_full else mixer.window or 0
     return Page(kind=kind, block_size=paging.block_size, token_bytes=size, reach=reach)

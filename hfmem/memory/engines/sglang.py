@@ -46,7 +46,7 @@ def sglang_phases(model: Model, setting: SglangSetting) -> tuple[Phase, ...]:
 
 
 def request_bytes(one: Rank, setting: SglangSetting) -> int:
-    return one.cell.pool_bytes(setting.batch * one.cell.request_tokens(setting.base.context))
+    return one.cell.pool_bytes(setting.batch * one.cell.request_tokens(setting.request_context))
 
 
 def state_bytes(one: Rank, setting: SglangSetting) -> int:
@@ -62,7 +62,7 @@ def weights_item(model: Model, one: Rank, setting: SglangSetting, where: str) ->
 
 
 def kv_item(one: Rank, setting: SglangSetting) -> Item:
-    cell, tokens = one.cell, one.cell.request_tokens(setting.base.context)
+    cell, tokens = one.cell, one.cell.request_tokens(setting.request_context)
     windows = f"; windowed layers have {cell.window_share:g} × the tokens" if cell.window_bytes else ""
     return Item(
         name="kv_cache",
@@ -121,7 +121,7 @@ def sglang_capacity(model: Model, setting: SglangSetting) -> Capacity:
     budget = pool_budget(model.spec, found, setting)
     tokens, cell = least(found, budget)
     requests = request_limit(found, budget, tokens, setting)
-    fits = tokens / cell.request_tokens(setting.base.context) if cell.num_bytes else requests
+    fits = tokens / cell.request_tokens(setting.request_context) if cell.num_bytes else requests
     concurrency = min(fits, float(requests))
     shortage = f"one request of {setting.base.context:,} tokens needs more than the pool"
     return Capacity(
@@ -131,6 +131,7 @@ def sglang_capacity(model: Model, setting: SglangSetting) -> Capacity:
         budget_bytes=int(setting.free_bytes * setting.fraction),
         starts=concurrency >= 1,
         shortage="" if concurrency >= 1 else shortage,
+        max_sequences=setting.requests,
     )
 
 

@@ -56,6 +56,11 @@ class SglangSetting:
         return cdiv(self.base.batch, self.split.dp)
 
     @property
+    def request_context(self) -> int:
+        """Tokens one request takes of the pool: an encoder's come before its own (`pad_input_ids` of whisper and mllama)."""
+        return self.base.context + self.base.encoder_tokens
+
+    @property
     def free_bytes(self) -> int:
         """Free memory before loading, as SGLang measures it: after its context and its communicators."""
         return self.card.total_bytes - CONTEXT_BYTES - self.distributed_bytes

@@ -57,7 +57,8 @@ class Stage:
     is_last: bool = True
 
     def holds(self, layer: int) -> bool:
-        return self.start <= layer < self.end
+        """The last stage has what lies beyond the decoder too: an encoder may be deeper."""
+        return self.start <= layer and (layer < self.end or self.is_last)
 
 
 def stages(num_layers: int, pp: int) -> tuple[Stage, ...]:
@@ -105,7 +106,12 @@ def layer_counts(portion: Portion, model: ModelSpec, stage: Stage) -> Mapping[in
     """Tensors of the portion by layer, those of one stage; embeddings are the first stage's, the head the last's."""
     if portion.role in TOWERS:
         return portion.group.layers if stage.is_first else {}
-    found = {layer: count for layer, count in portion.group.layers.items() if layer >= 0 and stage.holds(layer)}
+    drafts_from = model.num_layers if portion.count < portion.group.count else None  # the group's drafts are another portion
+    found = {
+        layer: count
+        for layer, count in portion.group.layers.items()
+        if layer >= 0 and stage.holds(layer) and (drafts_from is None or layer < drafts_from)
+    }
     outside = portion.group.layers.get(-1, 0)
     if outside and portion.role == "embeddings":
         has = stage.is_first or (stage.is_last and model.tied_embeddings)

@@ -44,6 +44,12 @@ class Capacity:
     budget_bytes: int  # what the engine allows itself of one device
     starts: bool  # there is room for one such request
     shortage: str = ""  # why it does not start
+    max_sequences: int | None = None  # that run at a time whatever their length; None: no such limit
+
+    @property
+    def max_running(self) -> float:
+        """Requests that run at a time: by the pool, and by the engine's limit."""
+        return self.max_concurrency if self.max_sequences is None else min(self.max_concurrency, self.max_sequences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,8 @@ class Training:
             object.__setattr__(self, name, others.get(getattr(self, name), getattr(self, name)))
         for name, limit in LIMITS.items():
             check_range(name, getattr(self, name), limit)
+        if self.gpus == 1:  # a group of model-parallel devices is as many
+            object.__setattr__(self, "gpus", self.tensor_parallel * self.context_parallel)
         for name, allowed in CHOICES.items():
             check_choice(name, getattr(self, name), allowed)
         if self.gradient_dtype is not None:
