@@ -68,7 +68,7 @@ def estimate(
     asked = asked_of(subject, workload)
     if not on:
         return estimator_of(subject)(asked, None)
-    rows = fit(subject, asked, on).rows
+    rows = fit(subject, asked, on, instead=False).rows
     return replace(rows[0].estimate, devices=tuple(row.fit for row in rows))
 
 
@@ -79,11 +79,13 @@ def fit(
     *,
     siblings: Sequence[str] = (),
     grid: bool = False,
+    instead: bool = True,
 ) -> FitReport:
     """
     A verdict for each device, the longest context and the largest batch, and what would fit instead.
 
-    `siblings` are other checkpoints of the model (references) to try where it does not fit. Raises `UsageError` for a device
+    `siblings` are other checkpoints of the model (references) to try where it does not fit, `grid` adds every context and batch,
+    `instead` False leaves the changes out. Raises `UsageError` for a device
     that is not known, and where devices and ranks contradict each other.
     """
     from hfmem.hardware.parse import parse_targets
@@ -99,7 +101,7 @@ def fit(
             others[name] = estimator_of(weighed(name, False))
         except HfmemError as error:
             notes.append(Note(code=error.code, message=f"{name} was not tried: {error.message}", hint=error.hint))
-    found = fit_report(estimator_of(subject), asked_of(subject, workload), targets, others, grid)
+    found = fit_report(estimator_of(subject), asked_of(subject, workload), targets, others, grid=grid, instead=instead)
     return replace(found, notes=tuple(notes))
 
 

@@ -145,12 +145,19 @@ def ask(name: str, tp: int, kv_bits: int, context: int, batched: int) -> dict[st
     return question | planned(pages, context, batched, model.encoder_positions or 0)
 
 
-def ask_mixture(name: str) -> dict[str, Any]:
-    """The answer for pages that are given."""
+def mixture(name: str) -> list[tuple[Any, int]]:
+    """Pages that are given, and how many there are of each."""
     from hfmem.memory.engines.pages import Page
 
-    names = ("kind", "block_size", "token_bytes", "state_bytes", "reach")
-    pages = [Page(**dict(zip(names, page, strict=True))) for page, count in MIXTURES[name] for _ in range(count)]
+    return [
+        (Page(kind=kind, block_size=block, token_bytes=token, state_bytes=state, reach=reach), count)
+        for (kind, block, token, state, reach), count in MIXTURES[name]
+    ]
+
+
+def ask_mixture(name: str) -> dict[str, Any]:
+    """The answer for pages that are given."""
+    pages = [page for page, count in mixture(name) for _ in range(count)]
     return {"mixture": name} | planned(pages, 32768, 8192, 0)
 
 

@@ -17,7 +17,8 @@ from hfmem import api
 from hfmem.cli import app
 from hfmem.errors import UsageError
 from hfmem.hardware import Device, Target, devices, parse_target
-from hfmem.hardware.fit import Fitting, fit_target, judge, largest, spread
+from hfmem.hardware.fit import Fitting, fit_target, largest, spread
+from hfmem.hardware.judging import judge
 from hfmem.hardware.report import fit_report
 from hfmem.hardware.suggest import suggestions
 from hfmem.memory.estimate import DeviceFit
@@ -103,7 +104,7 @@ def test_the_solver_is_exact_for_training(model: Model) -> None:
 @given(threshold=st.integers(0, 2000), ceiling=st.integers(1, 2000), slope=st.integers(1, 10**12), power=st.integers(1, 3))
 def test_largest_finds_the_last_number_of_any_falling_margin(threshold: int, ceiling: int, slope: int, power: int) -> None:
     def margin(value: int) -> int:
-        left = threshold**power - value**power
+        left: int = threshold**power - value**power
         return left * slope if left >= 0 else left * slope - 1
 
     assert largest(margin, ceiling) == min(threshold, ceiling)
@@ -389,7 +390,7 @@ def test_json_of_an_estimate_has_capacity_and_devices(directory: Path) -> None:
 
 def test_the_rows_of_several_targets_keep_their_order(model: Model) -> None:
     names = ["H200", "RTX 3060", "B200"]
-    report = fit_report(api.estimator_of(model), Inference(), [parse_target(name) for name in names], {}, False)
+    report = fit_report(api.estimator_of(model), Inference(), [parse_target(name) for name in names], {})
     assert [row.fit.name for row in report.rows] == [parse_target(name).device.name for name in names]
 
 

@@ -38,7 +38,7 @@ def fit(
 
         where = {name: options[name] for name in ("revision", "token", "cache_dir")}
         loaded = api.load(model, **where)
-        found = api.fit(loaded, workload_of(train, options), on or (), siblings=sibling or (), grid=grid)
+        found = api.fit(loaded, workload_of(train, options), on or (), siblings=sibling or (), grid=grid, instead=not quiet)
         verdicts = [row.fit.verdict for row in found.rows]
         write("\n".join(verdicts) if quiet else rendered_fit(found, format))
         if "unknown" in verdicts and not partial:

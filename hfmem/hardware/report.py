@@ -54,20 +54,28 @@ class FitReport:
 
 
 def fit_report(
-    estimator: Estimator, workload: Workload, targets: Sequence[Target], siblings: Mapping[str, Estimator], grid: bool
+    estimator: Estimator,
+    workload: Workload,
+    targets: Sequence[Target],
+    siblings: Mapping[str, Estimator],
+    *,
+    grid: bool = False,
+    instead: bool = True,
 ) -> FitReport:
-    return FitReport(rows=tuple(fit_row(estimator, workload, target, siblings, grid) for target in targets))
+    """A row a target; `instead` looks for what would fit where the workload does not."""
+    fittings = (Fitting(estimator=estimator, workload=workload, target=target) for target in targets)
+    return FitReport(rows=tuple(fit_row(fitting, siblings, grid, instead) for fitting in fittings))
 
 
-def fit_row(estimator: Estimator, workload: Workload, target: Target, siblings: Mapping[str, Estimator], grid: bool) -> FitRow:
-    fitting = Fitting(estimator=estimator, workload=workload, target=target)
+def fit_row(fitting: Fitting, siblings: Mapping[str, Estimator], grid: bool, instead: bool) -> FitRow:
+    """The verdict on one target, and what belongs to it."""
     estimate = fitting.answer()[0]
     limit = estimate.model.max_position_embeddings
     found = fit_target(fitting, limit)
     return FitRow(
         fit=found,
         estimate=estimate,
-        suggestions=tuple(suggestions(fitting, siblings)) if found.verdict == "no" else (),
+        suggestions=tuple(suggestions(fitting, siblings)) if instead and found.verdict == "no" else (),
         grid=tuple(cells(fitting, limit)) if grid else (),
     )
 

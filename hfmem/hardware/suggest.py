@@ -127,19 +127,30 @@ def sharing(fitting: Fitting) -> tuple[Fitting, str]:
 
 
 def larger_device(fitting: Fitting) -> Iterator[Suggestion]:
-    """The smallest device of the same make that does."""
-    device = fitting.target.device
-    seen: set[int] = {device.usable_bytes}
+    """The smallest device of the same make that does: more memory never fits less, so halves are left out."""
+    larger = list(replacements(fitting.target.device))
+    low, high, found = 0, len(larger), None
+    while low < high:
+        middle = (low + high) // 2
+        answer = next(tried(*moved(fitting, larger[middle])), None)
+        low, high, found = (low, middle, answer) if answer else (middle + 1, high, found)
+    yield from [found] if found else []
+
+
+def moved(fitting: Fitting, device: Device) -> tuple[Fitting, str]:
+    """The workload on as many of another device, and the words for it."""
+    count = fitting.target.count
+    text = f"{count}x{device.name}" if count > 1 else device.name
+    return replace(fitting, target=Target(device=device, count=count, text=text)), f'--on "{text}"'
+
+
+def replacements(device: Device) -> Iterator[Device]:
+    """Larger devices that could take a device's place, one of each size."""
+    seen = {device.usable_bytes}
     for larger in next_larger(device) if device.vendor else ():
         if larger.usable_bytes not in seen and is_of_a_kind(device, larger):
             seen.add(larger.usable_bytes)
-            count = fitting.target.count
-            text = f"{count}x{larger.name}" if count > 1 else larger.name
-            target = Target(device=larger, count=count, text=text)
-            found = list(tried(replace(fitting, target=target), f'--on "{text}"'))
-            yield from found
-            if found:
-                return
+            yield larger
 
 
 def is_of_a_kind(device: Device, larger: Device) -> bool:

@@ -10,6 +10,7 @@ There is no pool to be shared out: a context that does not fit is an error at th
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from hfmem.errors import CannotTell
 from hfmem.memory.engines.llama_cpp_projector import Projector, projector_of
@@ -46,7 +47,7 @@ def worst(found: tuple[Share, ...]) -> Share:
 
 
 def weights_item(model: Model, setting: LlamaSetting, one: Share) -> Item:
-    where = placed(model, setting)
+    where = placed(model, setting.file_type)
     if where is None:
         size = model.checkpoint.stored_bytes
         return Item(
@@ -129,7 +130,8 @@ def llama_cpp_capacity(model: Model, setting: LlamaSetting) -> Capacity:
     free = budget - one.weights - one.buffer
     each = (one.kv + one.state) / setting.cells.sequences
     starts, concurrency = one.total <= budget, max(0, free) / each if each else 0.0
-    longest = most_cells(model, setting, budget) * setting.cells.sequences
+    whatever = replace(setting, base=replace(setting.base, context=1), cells=replace(setting.cells, context=CELL_MULTIPLE))
+    longest = most_cells(model, whatever, budget) * setting.cells.sequences if free > 0 else 0
     return Capacity(
         kv_cache_bytes=max(0, free - one.state),
         kv_cache_tokens=longest if one.kv else int(concurrency * setting.base.context),
@@ -147,6 +149,7 @@ def beside_bytes(model: Model, setting: LlamaSetting) -> int:
     return found.weights + found.buffer if found else 0
 
 
+@lru_cache(maxsize=1024)  # a search for the longest context asks again and again
 def most_cells(model: Model, setting: LlamaSetting, budget: int) -> int:
     """The longest context, in cells a sequence, that fits a budget; mask and scores grow with it, so it is searched for."""
     low, high = 0, MOST_CELLS // CELL_MULTIPLE

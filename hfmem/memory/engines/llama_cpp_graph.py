@@ -51,9 +51,9 @@ class Graph:
 
 def graph_bytes(graph: Graph) -> int:
     """The largest moment of the graph."""
-    moments = [(graph.tokens * moment(layer, graph)) for layer in graph.layers]
+    largest = max((graph.tokens * moment(layer, graph) for layer in graph.layers), default=0)
     logits = FLOAT32_BYTES * (graph.scored * graph.vocabulary + graph.tokens * graph.hidden)
-    return max([logits, *(each + masks(graph) for each in moments)])
+    return max(logits, largest + masks(graph))
 
 
 def masks(graph: Graph) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hfmem.errors import CannotTell, UsageError
 from hfmem.memory.engines.llama_cpp_cache import Cells, kv_bytes, state_bytes, widest
@@ -126,11 +128,12 @@ def file_type_of(model: Model, asked: str | None) -> str | None:
     return "BF16" if found == "BF16" else "F16"  # convert_hf_to_gguf.py --outtype auto: by the tensors, not by config.json
 
 
-def placed(model: Model, setting: LlamaSetting) -> Placed | None:
+@lru_cache(maxsize=256)  # a fit asks thousands of times for one model
+def placed(model: Model, file_type: str | None) -> Placed | None:
     """The tensors where llama.cpp puts them; None where no header was read."""
     if model.weights is None:
         return None
-    return quantised(model.weights, model.spec, setting.file_type) if setting.file_type else stored(model.weights)
+    return quantised(model.weights, model.spec, file_type) if file_type else stored(model.weights)
 
 
 def layers_of(model: Model) -> tuple[Layer, ...]:
@@ -144,16 +147,23 @@ def layers_of(model: Model) -> tuple[Layer, ...]:
 
 def shares(model: Model, setting: LlamaSetting) -> tuple[Share, ...]:
     """Every device's part: layers and, last, the output in equal runs (`get_layer_buft_list`, devices equally free)."""
-    layers, where = layers_of(model), placed(model, setting)
-    found: list[list[int]] = [[] for _ in range(setting.devices)]
-    for index in range(len(layers)):
-        found[device_of(index, len(layers), setting.devices)].append(index)
-    return tuple(share(model, setting, number, own, where) for number, own in enumerate(found))
+    where = placed(model, setting.file_type)
+    return tuple(share(model, setting, number, own, where) for number, own in enumerate(runs(model, setting.devices)))
 
 
-def share(model: Model, setting: LlamaSetting, number: int, own: Sequence[int], where: Placed | None) -> Share:
+@lru_cache(maxsize=64)
+def runs(model: Model, devices: int) -> tuple[tuple[tuple[Layer, int], ...], ...]:
+    """The layers of each device, those that are alike once and how often."""
+    layers = layers_of(model)
+    found: list[Counter[Layer]] = [Counter() for _ in range(devices)]
+    for index, layer in enumerate(layers):
+        found[device_of(index, len(layers), devices)][layer] += 1
+    return tuple(tuple(own.items()) for own in found)
+
+
+def share(model: Model, setting: LlamaSetting, number: int, own: tuple[tuple[Layer, int], ...], where: Placed | None) -> Share:
     layers, is_last, cells = layers_of(model), number == setting.devices - 1, setting.cells
-    mine = [layers[index] for index in own]
+    mine = [layer for layer, _ in own]
     is_cached = model.spec.writes_tokens
     now, old = (FLASH_MASK_BYTES, OLD_FLASH_MASK_BYTES) if cells.flash_attention else (PLAIN_MASK_BYTES, PLAIN_MASK_BYTES)
     every = min(cells.ubatch, cells.full) * is_last
@@ -161,8 +171,8 @@ def share(model: Model, setting: LlamaSetting, number: int, own: Sequence[int], 
     return Share(
         index=number,
         weights=where.on_device(number, setting.devices, len(layers)) if where else None,
-        kv=kv_bytes(mine, cells, widest(layers)) if is_cached else 0,
-        state=state_bytes(mine, cells.sequences),
+        kv=sum(count * kv_bytes([layer], cells, widest(layers)) for layer, count in own) if is_cached else 0,
+        state=sum(count * state_bytes([layer], cells.sequences) for layer, count in own),
         buffer=graph_bytes(graph(model, mine, cells, every, now)),
         buffer_low=graph_bytes(graph(model, mine, cells, min(cells.sequences, every), now)),
         buffer_high=graph_bytes(graph(model, mine, cells, every, old)) + copies,
