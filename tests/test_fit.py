@@ -25,6 +25,7 @@ from hfmem.memory.estimate import DeviceFit
 from hfmem.memory.subject import Model
 from hfmem.memory.training.workload import Training
 from hfmem.memory.workload import Inference
+from hfmem.report.device_lines import device_rows, device_table
 from hfmem.report.fit_json import render_fit_json
 from hfmem.report.fit_markdown import render_fit_markdown
 from hfmem.report.fit_text import render_fit
@@ -332,9 +333,6 @@ def test_markdown_has_a_row_a_device(model: Model) -> None:
 
 def test_hostile_names_are_escaped() -> None:
     fit = DeviceFit(name="a|b\x1b[31m", num_devices=1, memory_bytes=GIB, usable_bytes=GIB, required_bytes=1, verdict="fits")
-    from hfmem.report.fit_markdown import device_rows
-    from hfmem.report.fit_text import device_table
-
     assert "\x1b" not in "".join(device_table([fit])) and "a\\|b" in "".join(device_rows([fit]))
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hfmem.hardware.report import FitReport, FitRow
-from hfmem.memory.estimate import DeviceFit
+from hfmem.report.device_lines import SIGNS, device_table, name_of, verdict
 from hfmem.report.escape import terminal
 from hfmem.report.text import title
 from hfmem.units import memory
-
-ROW = "{:<26}  {:>11}  {:>11}  {:<16}  {:>9}  {:>9}  {}"
-SIGNS = {"fits": "✓", "tight": "≈", "no": "✗", "unknown": "?"}
 
 
 def render_fit(report: FitReport) -> str:
@@ -21,43 +18,6 @@ def render_fit(report: FitReport) -> str:
         lines += [*instead(row), *grid(row)]
     lines += [f"note: {terminal(note.message)}" for note in report.notes]
     return "\n".join(lines)
-
-
-def device_table(fits: list[DeviceFit]) -> Iterator[str]:
-    """A line a device; bytes are those of one of them."""
-    yield ROW.format("DEVICE", "USABLE", "NEEDED", "VERDICT", "CONTEXT", "BATCH", "NOTE").rstrip()
-    for fit in fits:
-        needed = "unknown" if fit.required_bytes is None else memory(fit.required_bytes)
-        growth = [shown(fit.max_context), shown(fit.max_batch)]
-        yield ROW.format(name_of(fit), memory(fit.usable_bytes), needed, verdict(fit), *growth, note_of(fit)).rstrip()
-
-
-def name_of(fit: DeviceFit) -> str:
-    return terminal(f"{fit.num_devices} × {fit.name}" if fit.num_devices > 1 else fit.name)
-
-
-def verdict(fit: DeviceFit) -> str:
-    """The sign, the word, and how full the device is or what is missing."""
-    spare = fit.spare_bytes
-    if spare is None or fit.required_bytes is None:
-        return f"{SIGNS[fit.verdict]} {fit.verdict}"
-    if spare < 0:
-        return f"{SIGNS[fit.verdict]} {fit.verdict} −{memory(-spare)}"
-    return f"{SIGNS[fit.verdict]} {fit.verdict} {100 * fit.required_bytes / fit.usable_bytes:.0f}%"
-
-
-def shown(number: int | None) -> str:
-    return "" if number is None else f"{number:,}"
-
-
-def note_of(fit: DeviceFit) -> str:
-    """What a pool holds, why not, and whether the size is the box's alone."""
-    parts = [fit.reason] if fit.reason else []
-    if fit.capacity and fit.capacity.kv_cache_tokens:
-        pool = fit.capacity
-        parts.append(f"pool {memory(pool.kv_cache_bytes)}, {pool.kv_cache_tokens:,} tokens, {pool.max_concurrency:,.2f} at once")
-    parts += ["size from the box"] if fit.memory_source == "spec" else []
-    return terminal("; ".join(parts))
 
 
 def instead(row: FitRow) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hfmem.memory.estimate import Estimate
+from hfmem.report.device_lines import device_rows
 from hfmem.report.escape import markdown
 from hfmem.report.text import LABELS, asked
 from hfmem.units import disk, memory
@@ -63,8 +64,6 @@ def variants(estimate: Estimate) -> Iterator[str]:
 def devices(estimate: Estimate) -> Iterator[str]:
     """How the devices asked for take it."""
     if estimate.devices:
-        from hfmem.report.fit_markdown import device_rows
-
         yield ""
         yield from device_rows(list(estimate.devices))
 

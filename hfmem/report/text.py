@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hfmem.memory.estimate import Estimate, Item
+from hfmem.report.device_lines import device_table
 from hfmem.report.escape import terminal
 from hfmem.units import GIB, KIB, MIB, count, disk, memory
 
@@ -28,8 +29,6 @@ def render_text(estimate: Estimate, *, explain: bool = False) -> str:
         lines += ["", *explanation(estimate)]
     lines += variants(estimate)
     if estimate.devices:
-        from hfmem.report.fit_text import device_table
-
         lines += ["", *device_table(list(estimate.devices))]
     lines += ["", *notes(estimate, explain)]
     return "\n".join(lines)
