@@ -27,6 +27,9 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 import checkpoints
 from bench_hub import loopback
 
+from hfmem.hardware import devices
+
+FITTED = "meta-llama/Llama-3.1-8B-Instruct"
 SMALL, SHARDED, LARGE = "Qwen/Qwen3-0.6B", "mistralai/Mixtral-8x7B-v0.1", "deepseek-ai/DeepSeek-V3"
 NOTHING = "import typer\napp = typer.Typer()\n@app.command()\ndef main(name: str = 'x') -> None:\n    typer.echo(name)\napp()\n"
 
@@ -64,6 +67,17 @@ def local(folder: Path, runs: int) -> None:
     interpreter, imported = compare(runs, [sys.executable, "-c", "pass"], [sys.executable, "-c", "import hfmem"])
     print(f"import hfmem: {1000 * (imported.cpu_seconds - interpreter.cpu_seconds):.0f} ms of CPU above the interpreter")
     show("hfmem estimate, 139 shards, 91,991 tensors", compare(runs, estimate(str(large)))[0])
+    fitting(checkpoints.write(FITTED, folder / "fitted"), runs)
+
+
+def fitting(directory: Path, runs: int) -> None:
+    """A hundred devices, with what would fit instead, beside a plain estimate of the same directory."""
+    on = [word for device in devices()[:100] for word in ("--on", device.name)]
+    engines = ("transformers", "vllm", "sglang", "llama.cpp")
+    commands = [[sys.executable, "-m", "hfmem", "fit", str(directory), "--engine", engine, *on] for engine in engines]
+    base, *found = compare(runs, estimate(str(directory)), *commands)
+    for engine, cost in zip(engines, found, strict=True):
+        show(f"hfmem fit, 100 devices, {engine}", cost, base)
 
 
 def remote(folder: Path, runs: int) -> None:
