@@ -340,3 +340,18 @@ def test_releases_are_in_order_and_the_newest_is_the_default() -> None:
     versions = [row.version for row in RELEASES]
     assert versions == sorted(set(versions)) and versions[0] == (0, 0)
     assert release_of((0, 18, 1)).version == (0, 18) and release_of(NEWEST) is RELEASES[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "tp", "kv_dtype", "expected"),
+    [
+        (LLAMA, 1, None, 2 * 32 * 8 * 128 * 2),
+        (LLAMA, 4, None, 2 * 32 * 2 * 128 * 2),
+        (LLAMA, 16, "fp8", 2 * 32 * 1 * 128),
+        ("deepseek-ai/DeepSeek-V2-Lite", 8, None, 27 * 576 * 2),
+    ],
+)
+def test_bytes_of_a_token_of_the_pool(name: str, tp: int, kv_dtype: str | None, expected: int) -> None:
+    workload = Inference(engine="vllm", tp=tp, kv_dtype=kv_dtype)
+    found = estimate_inference(measured_serving.fixture(name), workload, H100).capacity
+    assert found and found.bytes_per_token == expected

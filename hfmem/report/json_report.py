@@ -48,6 +48,7 @@ def capacity_dict(capacity: Capacity) -> dict[str, Any]:
         "kv_cache_bytes": capacity.kv_cache_bytes,
         "kv_cache_tokens": capacity.kv_cache_tokens,
         "max_concurrency": round(capacity.max_concurrency, 4),
+        "bytes_per_token": round(capacity.bytes_per_token, 3),
         "budget_bytes": capacity.budget_bytes,
         "starts": capacity.starts,
     }

@@ -137,6 +137,7 @@ def llama_cpp_capacity(model: Model, setting: LlamaSetting) -> Capacity:
         kv_cache_tokens=longest if one.kv else int(concurrency * setting.base.context),
         max_concurrency=concurrency,
         budget_bytes=budget,
+        bytes_per_token=one.kv / (setting.cells.full * setting.cells.sequences),
         starts=starts,
         shortage=""
         if starts

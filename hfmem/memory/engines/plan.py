@@ -54,6 +54,12 @@ class Plan:
     def block_size(self) -> int:
         return min((group.block_size for group in self.groups), default=0)
 
+    def bytes_per_token(self, request: Request) -> float:
+        """Exact for one group of layers; for several what a request of the maximum length takes, over its tokens."""
+        if len(self.groups) == 1 and self.groups[0].pages[0].kind in ("full", "latent"):
+            return self.bytes_per_block / self.block_size
+        return self.bytes_per_block * self.blocks_per_request(request) / request.context
+
     def pool(self, num_bytes: int, request: Request, release: Release) -> Pool:
         """What `num_bytes` hold; releases before 0.21 printed tokens as if every group kept a whole sequence."""
         size, each = self.bytes_per_block, self.blocks_per_request(request)

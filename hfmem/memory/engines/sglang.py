@@ -132,6 +132,7 @@ def sglang_capacity(model: Model, setting: SglangSetting) -> Capacity:
         starts=concurrency >= 1,
         shortage="" if concurrency >= 1 else shortage,
         max_sequences=setting.requests,
+        bytes_per_token=cell.num_bytes,
     )
 
 

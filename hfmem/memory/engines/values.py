@@ -45,6 +45,7 @@ class Capacity:
     starts: bool  # there is room for one such request
     shortage: str = ""  # why it does not start
     max_sequences: int | None = None  # that run at a time whatever their length; None: no such limit
+    bytes_per_token: float = 0.0  # of the pool; where kinds of layers differ, of a request of the context
 
     @property
     def max_running(self) -> float:

@@ -100,4 +100,5 @@ def vllm_capacity(model: Model, setting: VllmSetting) -> Capacity | None:
         starts=least.starts and bool(least.num_bytes),
         shortage=shortage,
         max_sequences=limit,
+        bytes_per_token=ranks(model, setting.frame)[0].plan.bytes_per_token(setting.request),
     )
