@@ -66,8 +66,9 @@ def grown(hidden: int, inner: int, capability: str | None, version: tuple[int, .
     """Bytes one expert's three matrices of 4 bits and a scale for 32 grow by."""
     scale, value = 1 / 32, 1 / 2
     if (capability or HOPPER).startswith(HOPPER) and version >= (0, 11):
-        wide, tall = padded(hidden, 512), padded(inner, 512)
-        return value * (2 * inner * (wide - hidden) + hidden * (tall - inner))
+        rows = padded(inner, 64)
+        wide, tall = padded(hidden, 512), padded(rows, 512)
+        return value * (2 * (rows * wide - inner * hidden) + hidden * (tall - inner)) + scale * 3 * hidden * (rows - inner)
     wide, tall = padded(hidden, 256), padded(inner, 128)
     return (value + scale) * 3 * (wide * tall - hidden * inner)
 
