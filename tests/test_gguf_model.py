@@ -474,6 +474,6 @@ def test_an_estimate_of_a_gguf() -> None:
     )
     cached = found.item("kv_cache")
     assert cached is not None
-    assert cached.num_bytes == 8 * (128 + 128) * 2 * 1000
+    assert cached.num_bytes == 8 * (128 + 128) * 2 * 1024  # whole blocks of 256 cells
     assert found.phases[0].items[0].num_bytes == 8 * 16 * 144
     assert found.complete
