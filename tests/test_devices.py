@@ -120,6 +120,22 @@ TYPED = [
     ("2xp5.48xlarge", 16, "H100 80GB"),
     ("a3-highgpu-8g", 8, "H100 80GB"),
     ("Standard_ND96amsr_A100_v4", 8, "A100 80GB"),
+    ("4090x2", 2, "RTX 4090"),
+    ("4090 x 2", 2, "RTX 4090"),
+    ("3090*4", 4, "RTX 3090"),
+    ("4090:2", 2, "RTX 4090"),
+    ("2x4090", 2, "RTX 4090"),
+    ("2 4090", 2, "RTX 4090"),
+    ("8 h100", 8, "H100 80GB"),
+    ("8 x h100", 8, "H100 80GB"),
+    ("8 A100 80GB", 8, "A100 80GB"),
+    ("2 p5.48xlarge", 16, "H100 80GB"),
+    ("p5.48xlarge:2", 16, "H100 80GB"),
+    ("ml.g5.2xlarge", 1, "A10G"),
+    ("ml.p4d.24xlarge", 8, "A100 40GB"),
+    ("24gb 4090", 1, "RTX 4090"),
+    ("2x80GB A100", 2, "A100 80GB"),
+    ("DGX A100 640GB", 8, "A100 80GB"),
 ]
 SIZES = [
     ("80GiB", 1, 80 * 2**30),
@@ -131,6 +147,9 @@ SIZES = [
     ("40960MiB", 1, 40960 * 2**20),
     ("1.5TB", 1, 15 * 10**11),
     ("16TiB", 1, 16 * 2**40),
+    ("64MiB", 1, 64 * 2**20),
+    ("7900MiB", 1, 7900 * 2**20),
+    ("4096GB", 1, 4096 * 10**9),
 ]
 SLICES = [
     ("A100 40GB MIG 1g.5gb", 4864 * MIB),
@@ -151,8 +170,31 @@ REFUSED = [
     ("4096", "bad-device-size", "has no unit", "4096GiB"),
     ("2x80", "bad-device-size", "has no unit", "80GiB"),
     ("80G", "bad-device-size", "neither GB nor GiB", "80GiB"),
-    ("0GiB", "bad-device-size", "not between 1 byte and 16 TiB", "80GiB"),
-    ("17TiB", "bad-device-size", "not between 1 byte and 16 TiB", "80GiB"),
+    ("0GiB", "bad-device-size", "not between 64 MiB and 16 TiB", "80GiB"),
+    ("17TiB", "bad-device-size", "not between 64 MiB and 16 TiB", "80GiB"),
+    ("63MiB", "bad-device-size", "not between 64 MiB and 16 TiB", "80GiB"),
+    ("80kb", "bad-device-size", "not between 64 MiB and 16 TiB", "80GiB"),
+    ("1.5T", "bad-device-size", "neither TB nor TiB", "1.5TiB"),
+    ("4096M", "bad-device-size", "neither MB nor MiB", "4096MiB"),
+    ("80:2", "bad-device-size", "'80' has no unit", "80GiB"),
+    ("910b", "unknown-device", "no GPU is known as '910b'", "hfmem devices"),
+    ("7b", "unknown-device", "no GPU is known as '7b'", "hfmem devices"),
+    ("4090 ti", "unknown-device", 'did you mean "RTX 4090" or ', "hfmem devices"),
+    ("4090m", "unknown-device", 'did you mean "RTX 4090 Laptop" or "RTX 4090" or ', "hfmem devices"),
+    ("4099 ti", "unknown-device", "no GPU is known as '4099 ti'", "hfmem devices"),
+    ("2x4090 ti", "unknown-device", 'did you mean "RTX 4090" or ', "hfmem devices"),
+    ("4090GB", "bad-device-size", "'4090GB' is the number of a card, RTX 4090, ", '--on "RTX 4090", or "3.7TiB"'),
+    ("4090GiB", "bad-device-size", "is the number of a card, RTX 4090, with a unit", '--on "RTX 4090", or "4.0TiB"'),
+    ("5090 GB", "bad-device-size", "is the number of a card, RTX 5090, with a unit", '--on "RTX 5090", or "4.6TiB"'),
+    ("p4d", "unknown-device", 'did you mean "p4d.24xlarge" or "p4de.24xlarge"', "hfmem devices"),
+    ("g5", "unknown-device", 'did you mean "g5.xlarge" or "g5.2xlarge" or "g5.4xlarge"?', "hfmem devices"),
+    ("h1", "unknown-device", 'did you mean "H100 80GB" or ', "hfmem devices"),
+    ("ml.g5", "unknown-device", 'did you mean "g5.xlarge"', "hfmem devices"),
+    ("DGX A100", "unknown-device", 'did you mean "DGX A100 320GB" or "DGX A100 640GB"', "hfmem devices"),
+    ("2 Foo", "unknown-device", "no GPU is known as '2 Foo'", "hfmem devices"),
+    ("4090 5090", "bad-device-size", "'4090 5090' has no unit", "40905090GiB"),
+    ("0 H100", "bad-device-count", "asks for '0' devices", "2xH100"),
+    ("4090x0", "bad-device-count", "asks for '0' devices", "2xH100"),
     ("-80GiB", "bad-device-size", "is no amount of memory", "80GiB"),
     ("2x-80GiB", "bad-device-size", "is no amount of memory", "80GiB"),
     ("nan", "bad-device-size", "is no amount of memory", "80GiB"),
@@ -213,7 +255,10 @@ def test_a_slice_has_its_own_memory_and_its_cards_capability(text: str, num_byte
 
 
 def test_slices_can_be_counted() -> None:
-    assert [parse_target(text).count for text in ("7xA100-80GB 1g.10gb", "H100 MIG 1g.10gb x7", "gpu:a100_1g.5gb:7")] == [7, 7, 7]
+    assert [
+        parse_target(text).count
+        for text in ("7xA100-80GB 1g.10gb", "7 A100-80GB 1g.10gb", "H100 MIG 1g.10gb x7", "gpu:a100_1g.5gb:7")
+    ] == [7, 7, 7, 7]
 
 
 @pytest.mark.parametrize(("text", "code", "says", "hint"), REFUSED, ids=[case[0][:20] for case in REFUSED])
@@ -368,6 +413,13 @@ def test_devices_are_found_by_name_vendor_memory_and_dtype() -> None:
     assert {each.name for each in find(vendor="nvidia", min_bytes=150 * GIB, dtype="fp4")} == {"B300", "GB300", "B200", "GB200"}
     assert find() == ROWS
     assert find("no such card") == find("-") == ()
+
+
+def test_a_machine_is_found_as_its_device() -> None:
+    for query in ("p5.48xlarge", "P5.48xlarge", "ml.p5.48xlarge"):
+        assert [each.name for each in find(query)] == ["H100 80GB"]
+    assert [each.name for each in find("24gb 4090")] == ["RTX 4090"]
+    assert find("p5.48xlarge", vendor="amd") == ()
 
 
 def test_the_next_larger_devices_grow() -> None:

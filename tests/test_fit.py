@@ -368,7 +368,12 @@ def test_hostile_names_are_escaped() -> None:
         (["estimate", "DIR", "--on", "RTX 3090", "--format", "markdown"], 0, "| RTX 3090 |"),
         (["devices", "4090", "-q"], 0, "RTX 4090"),
         (["devices", "--vendor", "amd", "--min-memory", "128GiB", "--dtype", "fp8", "-q"], 0, "MI300X"),
-        (["devices", "no such card"], 4, ""),
+        (["devices", "zzz"], 4, "error: no device is called 'zzz'\nhint: hfmem devices"),
+        (["devices", "RTX 4099"], 4, 'did you mean "RTX 4090"'),
+        (["devices", "p4d", "-q"], 4, 'did you mean "p4d.24xlarge"'),
+        (["devices", "p5.48xlarge", "-q"], 0, "H100 80GB"),
+        (["devices", "H100", "--vendor", "amd"], 4, "no device called 'H100' is of that vendor"),
+        (["devices", "--vendor", "apple", "--min-memory", "8TiB"], 4, "hint: leave out an option"),
         (["devices", "--min-memory", "64"], 2, "unit"),
     ],
 )

@@ -16,6 +16,8 @@ from hfmem.memory.workload import Inference
 from hfmem.model.gguf import read_gguf_model
 from hfmem.model.kinds import Attention, CacheDtypes, IndexerKeys, LatentAttention, RecurrentState, Usage
 from hfmem.model.spec import Dense, Experts, ModelSpec
+from hfmem.report import markdown as markdown_report
+from hfmem.report import text as text_report
 from hfmem.sources.memory import MemorySource
 from hfmem.tables.gguf import CACHELESS, UNREAD, WINDOWS
 
@@ -477,3 +479,19 @@ def test_an_estimate_of_a_gguf() -> None:
     assert cached.num_bytes == 8 * (128 + 128) * 2 * 1024  # whole blocks of 256 cells
     assert found.phases[0].items[0].num_bytes == 8 * 16 * 144
     assert found.complete
+
+
+@pytest.mark.parametrize("workload", [{"kv_dtype": "q8_0"}, {"weights_dtype": "Q8_0"}, {"weights_dtype": "q4-k-m"}])
+def test_a_gguf_file_takes_llama_cpps_dtypes_without_naming_the_engine(workload: dict[str, str]) -> None:
+    model = api.load_source(MemorySource({"m.gguf": gguf(LLAMA_3_1_8B, {"token_embd.weight": ("Q4_K", [4096, 8])})}))
+    assert api.estimate(model, Inference(**workload)).resolved["engine"] == "llama.cpp"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("files", "rows", "last"), [(2, 2, None), (40, 40, None), (45, 40, "… and 5 more")])
+def test_the_table_of_files_ends_where_nobody_reads_on(files: int, rows: int, last: str | None) -> None:
+    one = gguf(LLAMA_3_1_8B, {"token_embd.weight": ("Q4_K", [4096, 8])})
+    found = api.estimate(api.load_source(MemorySource({f"m{number}-Q4_K.gguf": one for number in range(files)})), Inference())
+    text, table = list(text_report.variants(found)), list(markdown_report.variants(found))
+    assert len(found.variants) == files
+    assert len([line for line in text if "-Q4" in line]) == len([line for line in table if "-Q4" in line]) == rows
+    assert last is None or (text[-1] == last and last in table[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,15 @@ from hfmem.memory.engines.llama_cpp import (
     quantised_bytes,
     settle_llama_cpp,
 )
-from hfmem.memory.engines.llama_cpp_cache import Cells, kv_bytes, state_bytes
+from hfmem.memory.engines.llama_cpp_cache import Cells, head_widths, kv_bytes, state_bytes
 from hfmem.memory.engines.llama_cpp_graph import Graph, graph_bytes
 from hfmem.memory.engines.llama_cpp_projector import buffer_bytes
-from hfmem.memory.engines.llama_cpp_setting import shares
-from hfmem.memory.engines.llama_cpp_tensors import device_of
+from hfmem.memory.engines.llama_cpp_setting import named_file_type, shares
+from hfmem.memory.engines.llama_cpp_tensors import device_of, row_of
 from hfmem.memory.engines.values import Card
 from hfmem.memory.estimate import Item
 from hfmem.memory.subject import Model
-from hfmem.memory.weights import weigh
+from hfmem.memory.weights import Portion, weigh
 from hfmem.memory.workload import Inference
 from hfmem.model.kinds import (
     Attention,
@@ -45,7 +46,7 @@ from hfmem.model.kinds import (
     RecurrentState,
 )
 from hfmem.model.read import read_model
-from hfmem.model.spec import Dense, Experts, Layer, Stack
+from hfmem.model.spec import Dense, Experts, Layer, Quantization, Stack
 from hfmem.report.json_report import to_dict
 from hfmem.report.markdown import render_markdown
 from hfmem.report.text import render_text
@@ -231,6 +232,9 @@ RULES = [
     ("IQ4_XS", by_hand("IQ4_XS", "Q6_K", "IQ4_XS", {"Q5_K": 16}, {"IQ4_XS": 16})),
     ("IQ3_XXS", by_hand("IQ3_S", "Q5_K", "IQ3_XXS", {"Q4_K": 16}, {"IQ3_XXS": 16}, key="IQ2_S", query="IQ2_S", output="IQ3_S")),
     ("IQ2_XS", by_hand("Q2_K", "Q5_K", "IQ2_XS", {"Q4_K": 16}, {"Q2_K": 2, "IQ2_XS": 14})),
+    ("TQ1_0", by_hand("Q4_K", "Q6_K", "TQ1_0", {"TQ1_0": 16}, {"TQ1_0": 16})),
+    ("TQ2_0", by_hand("Q4_K", "Q6_K", "TQ2_0", {"TQ2_0": 16}, {"TQ2_0": 16})),
+    ("Q2_0", by_hand("Q4_K", "Q6_K", "Q2_0", {"Q2_0": 16}, {"Q2_0": 16})),
     ("MXFP4_MOE", by_hand("Q8_0", "Q8_0", "Q8_0", {"Q8_0": 16}, {"Q8_0": 16})),
     ("F16", by_hand("F16", "F16", "F16", {"F16": 16}, {"F16": 16})),
 ]  # fmt: skip
@@ -322,6 +326,64 @@ def test_packed_weights_count_as_what_they_stand_for(tmp_path: Path) -> None:
     packed = api.load(str(checkpoints.write("hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4", tmp_path)))
     assert packed.weights
     assert quantised_bytes(packed.weights, packed.spec, "Q4_K_M")[1] / MIB == pytest.approx(4403.49, abs=0.01)
+
+
+# Fixture, file type → bytes of all tensors, each by the rules of llama-quant.cpp.
+WHOLE = [
+    ("openai/gpt-oss-20b", "Q4_K_M", 15_792_128_256),  # rows of 2,880 are 11.25 blocks of 256
+    ("openai/gpt-oss-20b", "Q2_K", 12_052_505_856),
+    ("mistralai/Mixtral-8x7B-v0.1", "IQ3_M", 21_430_026_240),  # eight experts: more of their projections down in Q4_K
+    # Of 32 projections down (4,544 × 18,176) 14 have 5.5 bits where other models have 6.5625.
+    ("tiiuae/falcon-7b-instruct", "Q4_K_M", 5_008_178_688 - 14 * (q(4544 * 18176, "Q6_K") - q(4544 * 18176, "Q5_K"))),
+]
+
+
+@pytest.mark.parametrize(("name", "file_type", "expected"), WHOLE)
+def test_the_exceptions_of_whole_models(name: str, file_type: str, expected: int, tmp_path: Path) -> None:
+    model = api.load(str(checkpoints.write(name, tmp_path)))
+    assert model.weights
+    assert quantised_bytes(model.weights, model.spec, file_type)[0] == expected
+
+
+def falcon(file_type: str) -> int:
+    model = model_of(small("falcon"), {f"transformer.h.{index}.{name}": shape for index in range(16) for name, shape in (
+        ("self_attention.dense.weight", (512, 512)), ("mlp.dense_4h_to_h.weight", (512, 1024)))} | {"lm_head.weight": (4096, 512)})  # fmt: skip
+    assert model.weights
+    return quantised_bytes(model.weights, model.spec, file_type)[0]
+
+
+FALCON_RULES = [
+    ("Q4_K_M", "Q4_K", {"Q6_K": 1, "Q5_K": 7, "Q4_K": 8}), ("Q4_K_S", "Q4_K", {"Q4_K": 16}),
+    ("Q3_K_M", "Q3_K", {"Q5_K": 1, "Q4_K": 7, "Q3_K": 8}), ("Q3_K_L", "Q4_K", {"Q4_K": 16}), ("Q2_K", "Q2_K", {"Q3_K": 16}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file_type", "output", "down"), FALCON_RULES)
+def test_falcon_has_rules_of_its_own(file_type: str, output: str, down: dict[str, int]) -> None:
+    expected = 16 * q(ATTENTION, output) + sum(count * q(BLOCK, name) for name, count in down.items()) + q(EMBEDDING, "Q8_0")
+    assert falcon(file_type) == expected
+
+
+# Method, stored name, dtype, shape, parameters a stored element has → the row, where the layout says it.
+LAYOUTS = [
+    ("gptq", "qweight", "I32", (360, 4096), 8, 2880), ("awq", "qweight", "I32", (2880, 512), 8, 2880),
+    ("compressed-tensors", "weight_packed", "I32", (4096, 360), 8, 2880), ("modelopt", "weight", "U8", (4096, 1440), 2, 2880),
+    ("mlx", "weight", "U32", (4096, 360), 8, 2880), ("bitsandbytes", "weight", "U8", (5898240, 1), 2, None),
+    ("", "qweight", "I32", (360, 4096), 8, None), ("mxfp4", "gate_up_proj_blocks", "U8", (32, 5760, 90, 16), 2, 2880),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "last", "dtype", "shape", "packed", "expected"), LAYOUTS)
+def test_the_row_of_a_packed_matrix(
+    method: str, last: str, dtype: str, shape: tuple[int, ...], packed: int, expected: int | None
+) -> None:
+    grouping, name = Grouping(), f"model.layers.0.self_attn.q_proj.{last}"
+    grouping.add(Tensor(name=name, dtype=dtype, shape=shape, stored_bytes=prod(shape) * (1 if dtype == "U8" else 4), file="m"))
+    elements = prod(shape) * packed
+    group = next(iter(grouping.groups()))
+    portion = Portion(group=group, role="attention", elements=elements, reason="packed weights", count=1)
+    quantization = Quantization(method=method) if method else None
+    assert row_of(portion, replace(model_of(LLAMA_3_8B).spec, quantization=quantization)) == expected
 
 
 def test_draft_layers_are_left_out() -> None:
@@ -518,7 +580,41 @@ def test_every_file_type_may_be_asked_for_in_any_case() -> None:
     for name in GGUF_TYPES:
         assert settled(model, weights_dtype=name.upper()).file_type == name.upper()
     common = {"f16": "F16", "bfloat16": "BF16", "float32": "F32", "mxfp4": "MXFP4_MOE"}
+    common |= {"q8": "Q8_0", "8bit": "Q8_0", "q4": "Q4_K_M", "4BIT": "Q4_K_M"}
     assert {name: settled(model, weights_dtype=name).file_type for name in common} == common
+    assert [named_file_type(name) for name in ("Q4-K-M", "iq3-xxs", "tq1-0")] == ["Q4_K_M", "IQ3_XXS", "TQ1_0"]
+
+
+@pytest.mark.parametrize(("name", "nearest"), [("fp8", "Q8_0"), ("int8", "Q8_0"), ("int4", "Q4_K_M"), ("nvfp4", "Q4_K_M")])
+def test_a_dtype_llama_cpp_has_not_is_refused_with_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        settled(model_of(LLAMA_3_8B), weights_dtype=name)
+    hint = raised.value.hint or ""
+    assert hint.startswith(f"{nearest} has about as many bits; one of: Q4_0, ")
+    assert all(other in hint for other in ("IQ1_S", "TQ2_0", "BF16"))
+
+
+def test_a_quantised_cache_needs_heads_of_whole_blocks() -> None:
+    """As `llama_init_from_model` gives up: block size 32 does not divide n_embd_head_k=80."""
+    phi = model_of({**LLAMA_3_8B, "head_dim": 80})
+    with pytest.raises(UsageError, match="no q8_0 cache of heads 80 wide"):
+        settled(phi, kv_dtype="q8_0")
+    assert settled(phi).cells.kv_type == "float16"
+    assert settled(model_of({**LLAMA_3_8B, "head_dim": 96}), kv_dtype="q4_0").cells.kv_type == "q4_0"
+    encoder = replace(phi, spec=replace(phi.spec, writes_tokens=False))
+    assert settled(encoder, kv_dtype="q8_0").cells.kv_type == "q8_0"  # keeps nothing
+    latents = [Layer(kind="full_attention", mixers=(LATENT,)), Layer(kind="full_attention", mixers=(WINDOWED,))]
+    assert head_widths(latents) == {512 + 64, 512, 128}
+
+
+@pytest.mark.parametrize("name", ["openai/whisper-tiny", "meta-llama/Llama-3.2-11B-Vision-Instruct"])
+def test_a_model_llama_cpp_has_no_architecture_for_keeps_its_weights(name: str, tmp_path: Path) -> None:
+    model = api.load(str(checkpoints.write(name, tmp_path)))
+    with pytest.raises(CannotTell, match=f"no architecture for {model.spec.model_type}"):
+        llama_cpp_phases(model, settled(model))
+    found = {item.name: item for phase in api.estimate(model, Inference(engine="llama.cpp")).phases for item in phase.items}
+    assert size(found["weights"]) > 0
+    assert found["kv_cache"].num_bytes is None
 
 
 @pytest.mark.parametrize(("workload", "words"), [

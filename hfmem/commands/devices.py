@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
 from hfmem import options as opt
-from hfmem.errors import ExitCode
 from hfmem.terminal import failures, write
 
 
@@ -25,6 +22,7 @@ def devices(
     """
     with failures():
         from hfmem import hardware
+        from hfmem.hardware.wording import none_listed
         from hfmem.report.devices import render_devices
 
         target = hardware.parse_target(min_memory) if min_memory else None
@@ -33,6 +31,6 @@ def devices(
             found = tuple(target.device for target in hardware.local_targets())
         else:
             found = hardware.find(query, vendor=vendor, min_bytes=least, dtype=dtype)
-        write("\n".join(device.name for device in found) if quiet else render_devices(found, format.value))
         if not found:
-            raise typer.Exit(ExitCode.NOT_FOUND)
+            raise none_listed(query)
+        write("\n".join(device.name for device in found) if quiet else render_devices(found, format.value))

@@ -13,6 +13,7 @@ Names, sizes on the box and capabilities of rows whose source is `huggingface.js
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -23,6 +24,8 @@ from hfmem.hardware.sizes import reported_bytes, visible_bytes
 from hfmem.hardware.values import Device
 from hfmem.tables import table_bytes
 from hfmem.units import GIB, MIB
+
+SIZE_FIRST = re.compile(r"(\d{1,4}gi?b)(.+)", re.ASCII)
 
 
 @cache
@@ -88,27 +91,39 @@ def machines() -> dict[str, tuple[str, int]]:
     return {key(name): (row, count) for name, (row, count) in table()["machines"].items()}
 
 
+def machine_named(text: str) -> tuple[str, int] | None:
+    """The row and how many of it; SageMaker puts `ml.` before EC2's names."""
+    return machines().get(key(text).removeprefix("ml."))
+
+
 def named(text: str) -> tuple[Device, ...]:
-    """The devices a name stands for: one, several where it is ambiguous, none."""
-    return tuple(by_name()[row] for row in names().get(key(text), ()))
+    """The devices a name stands for, which may follow its size: one, several where it is ambiguous, none."""
+    wanted = key(text)
+    rows = names().get(wanted) or names().get(SIZE_FIRST.sub(r"\2\1", wanted), ())
+    return tuple(by_name()[row] for row in rows)
 
 
 def find(
     query: str | None = None, *, vendor: str | None = None, min_bytes: int = 0, dtype: str | None = None
 ) -> tuple[Device, ...]:
-    """The devices whose name or alias contains the query, of a vendor, with so much memory, that run a dtype."""
-    wanted, maker = key(query or ""), vendor.casefold() if vendor else None
+    """The devices a query finds, of a vendor, with so much memory, that run a dtype."""
+    maker = vendor.casefold() if vendor else None
     makers = sorted({each.vendor for each in devices() if each.vendor})
     if maker is not None and maker not in makers:
         raise UsageError(f"vendor {maker[:40]!r} is not known", code="unknown-vendor", hint=f"one of {', '.join(makers)}")
     return tuple(
         each
-        for each in devices()
-        if (not query or (wanted and any(wanted in alias for alias in (key(each.name), *each.aliases))))
-        and maker in (None, each.vendor)
-        and each.memory_bytes >= min_bytes
-        and (dtype is None or each.runs(dtype))
+        for each in (called(query) if query else devices())
+        if maker in (None, each.vendor) and each.memory_bytes >= min_bytes and (dtype is None or each.runs(dtype))
     )
+
+
+def called(query: str) -> tuple[Device, ...]:
+    """The devices whose name or alias contains the query, else what it stands for as a name."""
+    wanted = key(query)
+    found = tuple(each for each in devices() if wanted and any(wanted in alias for alias in (key(each.name), *each.aliases)))
+    machine = machine_named(query)
+    return found or named(query) or ((by_name()[machine[0]],) if machine else ())
 
 
 def next_larger(device: Device) -> Iterator[Device]:

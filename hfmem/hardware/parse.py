@@ -6,9 +6,8 @@ import re
 
 from hfmem.errors import UsageError
 from hfmem.hardware.amounts import device_count, stated_size
-from hfmem.hardware.catalogue import by_name, machines, named
+from hfmem.hardware.catalogue import by_name, machine_named, named
 from hfmem.hardware.local import local_targets
-from hfmem.hardware.names import key
 from hfmem.hardware.slices import PROFILE, mig_slice
 from hfmem.hardware.values import Device, Target
 from hfmem.hardware.wording import ambiguous, quoted, unknown
@@ -17,6 +16,7 @@ LONGEST = 200
 QUOTES = re.compile("""['"“”„’]""")
 SLURM = re.compile(r"(?:(?:--)?gres[=/])?gpu:([^:]+):(\d+)", re.ASCII | re.IGNORECASE)
 COUNT_FIRST = re.compile(r"(\d+)\s*[x×*](.+)", re.ASCII | re.IGNORECASE | re.DOTALL)
+COUNT_SPACED = re.compile(r"(\d+)\s+(.+)", re.ASCII | re.DOTALL)
 COUNT_LAST = re.compile(r"(.+?)\s*[x×*:]\s*(\d+)", re.ASCII | re.IGNORECASE | re.DOTALL)
 
 
@@ -47,20 +47,34 @@ def target(word: str, text: str) -> Target:
 
 def machine(word: str, text: str) -> Target | None:
     """A rented machine by its provider's name for it."""
-    found = machines().get(key(word))
+    found = machine_named(word)
     return Target(device=by_name()[found[0]], count=found[1], text=text) if found else None
 
 
 def counted(word: str, text: str) -> Target | None:
-    """The forms with a count: those that begin with it, Slurm's, and those that end with it where the rest is known."""
-    if first := COUNT_FIRST.fullmatch(word):
-        count, rest = device_count(text, first[1]), first[2].strip()
-        each = machine(rest, text) or Target(device=one(rest, text), count=1, text=text)
-        return each.times(count)
+    """The forms with a count: behind a name, which may be a number as in `4090x2`; before anything; behind a slice or a size."""
     last = SLURM.fullmatch(word) or COUNT_LAST.fullmatch(word)
-    if last and (named(last[1]) or PROFILE.search(last[1]) or stated_size(last[1])):
-        return Target(device=one(last[1], text), count=device_count(text, last[2]), text=text)
+    if last and is_name(last[1]):
+        return several(last[1], last[2], text)
+    if first := COUNT_FIRST.fullmatch(word):
+        return several(first[2].strip(), first[1], text)
+    if last and (PROFILE.search(last[1]) or stated_size(last[1])):
+        return several(last[1], last[2], text)
+    spaced = COUNT_SPACED.fullmatch(word)
+    if spaced and not is_name(spaced[1]) and (is_name(spaced[2]) or PROFILE.search(spaced[2])):
+        return several(spaced[2], spaced[1], text)
     return None
+
+
+def several(word: str, digits: str, text: str) -> Target:
+    """So many of a machine or a device."""
+    count = device_count(text, digits)
+    each = machine(word, text) or Target(device=one(word, text), count=1, text=text)
+    return each.times(count)
+
+
+def is_name(word: str) -> bool:
+    return bool(named(word) or machine_named(word))
 
 
 def one(word: str, text: str) -> Device:

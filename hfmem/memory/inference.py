@@ -16,6 +16,7 @@ from hfmem.model.spec import ModelSpec
 from hfmem.tables.packing import WHAT_IF
 
 ENCODER_DEFAULT_TOKENS = 512
+PACKED_DTYPES = {"F4", "F8_E4M3"}  # what packed tensors of a class are written as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,8 @@ def weights_item(checkpoint: Checkpoint, weights: Weights | None, setting: Setti
 
 def class_weights(weights: Weights, checkpoint: Checkpoint) -> Item:
     """No file was read: the tensors are those the model's class makes."""
-    formula = f"{weights.num_parameters:,} parameters of {checkpoint.num_tensors:,} tensors, in the model's dtype"
+    how = "packed as quantization_config says" if PACKED_DTYPES & weights.by_dtype.keys() else "in the model's dtype"
+    formula = f"{weights.num_parameters:,} parameters of {checkpoint.num_tensors:,} tensors, {how}"
     return Item(
         name="weights", num_bytes=weights.loaded_bytes, basis="derived", formula=formula, note="as the class is built; no file"
     )

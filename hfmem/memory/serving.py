@@ -9,7 +9,7 @@ from hfmem.memory.engines.values import Capacity, Card
 from hfmem.memory.estimate import Estimate, Item, Note, Phase, VariantTotal
 from hfmem.memory.inference import Setting, phases, setting_notes, settle
 from hfmem.memory.subject import Model
-from hfmem.memory.workload import Inference
+from hfmem.memory.workload import Inference, check_dtypes
 from hfmem.tables.engines import NEWEST
 
 
@@ -39,9 +39,10 @@ def estimate_inference(model: Model, workload: Inference, card: Card | None = No
 
 
 def engine_for(model: Model, workload: Inference) -> Inference:
-    """GGUF files are llama.cpp's: transformers would unpack them to 16 or 32 bits."""
+    """GGUF files are llama.cpp's: transformers would unpack them to 16 or 32 bits. Raises `UsageError` for a dtype it has not."""
     if model.checkpoint.format == "gguf" and workload.engine_name == "transformers":
-        return replace(workload, engine="llama.cpp")
+        workload = replace(workload, engine="llama.cpp")
+    check_dtypes(workload)
     return workload
 
 

@@ -68,11 +68,8 @@ class Inference:
         if share is not None and not 0 < share <= 1:
             raise UsageError(f"--gpu-memory-utilization is {share}; it should be above 0 and at most 1", code="bad-workload")
         check_engine(self)
-        if self.engine_name != "llama.cpp" and (self.weights_dtype or "").lower() in GGUF_TYPES:
-            message = f"--weights-dtype {self.weights_dtype} is llama.cpp's"
-            raise UsageError(message, code="bad-dtype", hint="--engine llama.cpp")
-        more = dict.fromkeys(GGUF_TYPES, (0.0, 0)) if self.engine_name == "llama.cpp" else {}
-        named_dtype("weights-dtype", self.weights_dtype, WHAT_IF | more)
+        if self.weights_dtype is not None and not is_file_type(self.weights_dtype) and self.engine_name != "llama.cpp":
+            named_dtype("weights-dtype", self.weights_dtype, WHAT_IF)
         named_dtype("kv-dtype", self.kv_dtype, KV_BITS)
 
     @property
@@ -100,15 +97,28 @@ def check_engine(workload: Inference) -> None:
     if "@" in workload.engine and (name != "vllm" or not numbers):
         hint = "for example vllm@0.19; only vLLM's versions differ here"
         raise UsageError(f"--engine {workload.engine!r} names no version", code="bad-workload", hint=hint)
-    dtype = named_dtype("kv-dtype", workload.kv_dtype, KV_BITS)
-    if dtype is not None and dtype not in KV_DTYPES[name]:
-        hint = f"{name} has {', '.join(KV_DTYPES[name])}"
-        raise UsageError(f"--kv-dtype {dtype} is not {name}'s", code="bad-dtype", hint=hint)
     own = Inference.__dataclass_fields__
     given = [option for option in SERVER_OPTIONS if getattr(workload, option) != own[option].default]
     if given and name == "transformers":
         option = f"--{given[0].replace('_', '-')}"
         raise UsageError(f"{option} is an option of serving engines", code="bad-workload", hint="--engine vllm or sglang")
+
+
+def check_dtypes(workload: Inference) -> None:
+    """The dtypes are the engine's own: asked once the checkpoint has settled which engine it is."""
+    name = workload.engine_name
+    if name != "llama.cpp" and is_file_type(workload.weights_dtype or ""):
+        message = f"--weights-dtype {workload.weights_dtype} is llama.cpp's"
+        raise UsageError(message, code="bad-dtype", hint="--engine llama.cpp")
+    dtype = named_dtype("kv-dtype", workload.kv_dtype, KV_BITS)
+    if dtype is not None and dtype not in KV_DTYPES[name]:
+        hint = f"{name} has {', '.join(KV_DTYPES[name])}"
+        raise UsageError(f"--kv-dtype {dtype} is not {name}'s", code="bad-dtype", hint=hint)
+
+
+def is_file_type(name: str) -> bool:
+    """Whether it is a file type of llama.cpp's: Q4_K_M, or q4-k-m."""
+    return name.lower().replace("-", "_") in GGUF_TYPES
 
 
 SERVER_OPTIONS = ("tp", "pp", "dp", "ep", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "enforce_eager")

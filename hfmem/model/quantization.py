@@ -32,7 +32,7 @@ NAMED_BITS: dict[str, int] = {
     "fp8_e4m3": 8, "fp8_e5m2": 8, "mxfp8": 8, "nvfp4": 4, "mxfp4": 4, "fp4": 4, "nf4": 4, "w4a16": 4, "w4a16_awq": 4,
     "w4a8": 4, "w4a8_awq": 4, "w8a8": 8, "w8a16": 8, "w8a8_sq_per_channel": 8, "int8_sq": 8, "fp8_pb_wo": 8,
     "fp8_per_channel_per_token": 8, "fp8_dynamic": 8, "fp8_block": 8, "nvfp4a16": 4, "nvfp4_awq": 4, "w4a8_nvfp4_fp8": 4,
-    "w4a8_mxfp4_fp8": 4,
+    "w4a8_mxfp4_fp8": 4, "w4a16_nvfp4": 4,
 }  # fmt: skip
 BIT_KEYS = ("num_bits", "bits", "w_bit", "nbits", "wbits")
 GROUP_KEYS = ("group_size", "q_group_size", "in_group_size")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hfmem.memory.estimate import Estimate
 from hfmem.report.device_lines import device_rows
 from hfmem.report.escape import markdown
-from hfmem.report.text import LABELS, asked
+from hfmem.report.text import LABELS, MOST_VARIANTS, asked, further_variants
 from hfmem.units import disk, memory
 
 
@@ -20,7 +20,6 @@ def render_markdown(estimate: Estimate, *, explain: bool = False) -> str:
             *rows(estimate, explain),
             *levers(estimate),
             *variants(estimate),
-            *devices(estimate),
             *devices(estimate),
             *remarks(estimate),
         ]
@@ -57,8 +56,10 @@ def variants(estimate: Estimate) -> Iterator[str]:
     """A row a file, where a repository has several of the same model."""
     if len(estimate.variants) > 1:
         yield from ("", "| file | size | total |", "|---|--:|--:|")
-        for variant in estimate.variants:
+        for variant in estimate.variants[:MOST_VARIANTS]:
             yield f"| {markdown(variant.name)} | {disk(variant.num_bytes)} | {memory(variant.total_bytes)} |"
+        if more := further_variants(estimate):
+            yield f"| {more} | | |"
 
 
 def devices(estimate: Estimate) -> Iterator[str]:

@@ -20,6 +20,7 @@ SIGNS = {"measured": "=", "derived": "=", "modelled": "≈", "assumed": "~"}
 ROW = "{:<17}  {:>10}  {:>6}  {:>19}  {}"
 BAR = "█▓▒░▞▚·▖▘"
 BAR_WIDTH = 60
+MOST_VARIANTS = 40
 
 
 def render_text(estimate: Estimate, *, explain: bool = False) -> str:
@@ -39,8 +40,16 @@ def variants(estimate: Estimate) -> Iterator[str]:
     if len(estimate.variants) > 1:
         yield ""
         yield f"{'FILE':<60}  {'SIZE':>10}  {'TOTAL':>11}"
-        for variant in estimate.variants:
+        for variant in estimate.variants[:MOST_VARIANTS]:
             yield f"{terminal(variant.name):<60}  {disk(variant.num_bytes):>10}  {memory(variant.total_bytes):>11}"
+        if more := further_variants(estimate):
+            yield more
+
+
+def further_variants(estimate: Estimate) -> str:
+    """How many files are not in the table, for people; JSON has them all."""
+    more = len(estimate.variants) - MOST_VARIANTS
+    return f"… and {more} more" if more > 0 else ""
 
 
 def title(estimate: Estimate) -> Iterator[str]:

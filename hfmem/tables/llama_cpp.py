@@ -25,7 +25,8 @@ class Recipe:
     The type of each sort of tensor. A rule is a list of `condition:TYPE`, the first that holds; `TYPE` alone always does.
 
     Conditions: `more` first and last eighth and every third layer between; `eighth`, `sixteenth`, `first2`, `first4` layers from
-    the start; `middle` all but the outer eighths; `gqa4` four queries a key or more; `shared` that, or four experts or more.
+    the start; `middle` all but the outer eighths; `gqa4` four queries a key or more; `shared` that, or four experts or more;
+    `more8` is `more` where there are eight experts.
     """
 
     default: str
@@ -67,7 +68,9 @@ RECIPES: dict[str, Recipe] = {
     "Q2_K_S": Recipe(default="Q2_K", value="gqa4:Q4_K", down="eighth:Q4_K"),
     "IQ4_NL": Recipe(default="IQ4_NL", value="gqa4:Q5_K", output_of_eight="Q5_K"),
     "IQ4_XS": Recipe(default="IQ4_XS", value="gqa4:Q5_K", output_of_eight="Q5_K"),
-    "IQ3_M": Recipe(default="IQ3_S", value="Q4_K", down="eighth:Q4_K", attn_output="Q4_K", output_of_eight="Q5_K"),
+    "IQ3_M": Recipe(
+        default="IQ3_S", value="Q4_K", down="eighth:Q4_K more8:Q4_K", attn_output="Q4_K", output_of_eight="Q5_K"
+    ),
     "IQ3_S": Recipe(default="IQ3_S", value="gqa4:Q4_K", output_of_eight="Q5_K"),
     "IQ3_XS": Recipe(
         default="IQ3_S", value="gqa4:Q4_K", key="IQ3_XXS", query="IQ3_XXS", gate="middle:IQ3_XXS", up="middle:IQ3_XXS",
@@ -83,19 +86,37 @@ RECIPES: dict[str, Recipe] = {
     "IQ2_XXS": tiny("IQ2_XXS", "Q2_K", "", "Q2_K"),
     "IQ1_M": tiny("IQ1_M", "Q2_K", "IQ2_XXS", "Q2_K"),
     "IQ1_S": tiny("IQ1_S", "Q2_K", "IQ2_XXS", "Q2_K"),
+    **{name: Recipe(default=name, embedding="Q4_K") for name in ("TQ1_0", "TQ2_0", "Q2_0")},
     "F32": Recipe(default="F32", head="F32"),
     "F16": Recipe(default="F16", head="F16"),
     "BF16": Recipe(default="BF16", head="BF16"),
 }  # fmt: skip
 FLOAT_TYPES = ("F32", "F16", "BF16")
+# What Falcon's recipes have in place of the others' (`LLM_ARCH_FALCON`); its output is Q8_0 in all of them.
+FALCON_TYPES = frozenset(("falcon", "RefinedWeb", "RefinedWebModel"))
+FALCON_HEAD = "Q8_0"
+FALCON: dict[str, dict[str, str]] = {
+    "Q4_K_M": {"down": "sixteenth:Q6_K more:Q5_K"},
+    "Q4_K_S": {"down": ""},
+    "Q3_K_M": {"down": "sixteenth:Q5_K more:Q4_K", "attn_output": ""},
+    "Q3_K_L": {"down": "Q4_K", "attn_output": "Q4_K"},
+    **{name: {"attn_output": ""} for name in ("Q2_K", "IQ3_M", "IQ3_XXS")},
+}
 # What-if dtypes of --weights-dtype that every engine has, by llama.cpp's name; and those it has alone.
 COMMON_TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "mxfp4": "MXFP4_MOE"}
 GGUF_TYPES = tuple(name.lower() for name in RECIPES if name not in FLOAT_TYPES)
+# Shorter words for file types, and the file type of about as many bits for words that llama.cpp has nothing for.
+FILE_SPELLINGS = {"q8": "Q8_0", "8bit": "Q8_0", "q4": "Q4_K_M", "4bit": "Q4_K_M"}
+NEAREST = {"float8": "Q8_0", "int8": "Q8_0", "int4": "Q4_K_M", "nf4": "Q4_K_M", "nvfp4": "Q4_K_M"}
 # A type whose blocks a row does not fill gives way to one of 32 elements (`tensor_type_fallback`).
 FALLBACKS = {
     **dict.fromkeys(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS"), "IQ4_NL"),
-    **dict.fromkeys(("Q2_K", "Q3_K"), "Q4_0"),
+    **dict.fromkeys(("Q2_0", "Q2_K", "Q3_K", "TQ1_0", "TQ2_0"), "Q4_0"),
     "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+}  # fmt: skip
+# Where packed weights keep a matrix's row: the dimension, and whether several elements of it are in one of the file's.
+PACKED_ROWS: dict[str, tuple[int, bool]] = {
+    "gptq": (0, True), "awq": (0, False), "compressed-tensors": (-1, True), "modelopt": (-1, True), "mlx": (-1, True),
 }  # fmt: skip
 # Models of 80 layers have 70 billion parameters, and their values get a type more (`LLM_TYPE_70B`).
 LAYERS_OF_70B = 80
@@ -134,5 +155,18 @@ WINDOWED_TYPES = frozenset(
     (
         "gemma2 gemma3 gemma3_text gemma3n gemma3n_text gemma4 gemma4_text gpt_oss cohere2 cohere2_moe llama4 llama4_text "
         "exaone4 exaone_moe olmo3 smallthinker afmoe mimo_v2_flash mimo_v2 step3p5 plamo3 laguna"
+    ).split()
+)
+
+# Types of transformers that no class of the conversion (conversion/*.py) and no architecture of src/llama-arch.cpp is for; not
+# all there are, those that are asked for. A type that is not here is sized by its layers.
+NO_ARCHITECTURE = frozenset(
+    (
+        "whisper moonshine speech_to_text speecht5 seamless_m4t seamless_m4t_v2 wav2vec2 wav2vec2-bert hubert wavlm bark vits "
+        "musicgen mllama mllama_text_model idefics idefics2 blip blip-2 instructblip git kosmos-2 fuyu trocr pix2struct udop "
+        "vision-encoder-decoder vit vit_mae dinov2 clip siglip siglip2 align bart mbart marian pegasus pegasus_x bigbird_pegasus "
+        "led blenderbot blenderbot-small m2m_100 nllb-moe prophetnet switch_transformers longt5 t5gemma opt gpt_neo "
+        "gpt_neox_japanese openai-gpt codegen xglm biogpt persimmon recurrent_gemma zamba zamba2 jetmoe xlstm rwkv deberta "
+        "deberta-v2 electra albert longformer big_bird xlnet xlm"
     ).split()
 )

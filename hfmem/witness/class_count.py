@@ -10,10 +10,13 @@ from functools import partial
 from typing import Any
 
 from hfmem.checkpoint.tensors import DTYPE_BITS, Grouping, Tensor, TensorGroup
+from hfmem.memory.estimate import Note
 from hfmem.memory.inference import model_dtype
 from hfmem.memory.packing import packed_groups
 from hfmem.memory.subject import Model
 from hfmem.memory.weights import TORCH_NAMES, Difference, Portion, Weights, weigh
+from hfmem.model.schemes import schemes
+from hfmem.model.spec import ModelSpec
 from hfmem.witness.ask import Limits, ask
 from hfmem.witness.values import Counted, Row, Sizes
 
@@ -60,7 +63,15 @@ def groups(tensors: list[Any]) -> Iterator[TensorGroup]:
 def with_class_weights(model: Model, found: Counted) -> Model:
     """A model without headers, weighed as its class is built: nothing is stored, and every tensor is known."""
     checkpoint = replace(model.checkpoint, format="class", groups=tuple(packed_groups(found.groups, model.spec)))
-    return replace(model, checkpoint=checkpoint, weights=weigh(checkpoint, model.spec))
+    notes = (*model.notes, *unpacked_note(model.spec))
+    return replace(model, checkpoint=checkpoint, weights=weigh(checkpoint, model.spec), notes=notes)
+
+
+def unpacked_note(spec: ModelSpec) -> Iterator[Note]:
+    """Says that a packing was not understood, so that 16 bits a weight are no silent guess."""
+    if spec.quantization and not any(schemes(spec)):
+        message = f"quantization_config ({spec.quantization.method}) does not say its bits; weights are counted unpacked"
+        yield Note(code="packing-unknown", message=message, hint="the files themselves say")
 
 
 def class_rows(model: Model, found: Counted) -> Iterator[Row]:

@@ -19,7 +19,7 @@ from hfmem.memory.engines.llama_cpp_setting import LlamaSetting, Share, placed, 
 from hfmem.memory.engines.values import Capacity
 from hfmem.memory.estimate import Item, Phase
 from hfmem.memory.subject import Model
-from hfmem.tables.llama_cpp import CELL_MULTIPLE, RUNTIME_HIGH_MIB, RUNTIME_LOW_MIB, RUNTIME_MIB
+from hfmem.tables.llama_cpp import CELL_MULTIPLE, NO_ARCHITECTURE, RUNTIME_HIGH_MIB, RUNTIME_LOW_MIB, RUNTIME_MIB
 from hfmem.units import MIB, memory
 
 __all__ = ["LlamaSetting", "llama_cpp_capacity", "llama_cpp_phases", "quantised_bytes", "settle_llama_cpp"]
@@ -29,7 +29,10 @@ LOW_PERCENT, HIGH_PERCENT = 95, 115
 
 
 def llama_cpp_phases(model: Model, setting: LlamaSetting) -> tuple[Phase, ...]:
-    """load and serve, as the device that holds most has them."""
+    """load and serve, as the device that holds most has them. Raises `CannotTell` for models llama.cpp cannot load."""
+    if model.spec.model_type in NO_ARCHITECTURE:
+        message = f"llama.cpp has no architecture for {model.spec.model_type} models"
+        raise CannotTell(message, code="no-architecture", hint="--engine transformers")
     one = worst(shares(model, setting))
     weights = weights_item(model, setting, one)
     found = projector_of(model, flash_attention=setting.cells.flash_attention)

@@ -84,6 +84,15 @@ def widths(mixer: Mixer, cells: Cells, widest_value: int) -> tuple[int, ...]:
     return (heads * mixer.key_dim, heads * mixer.value_dim if cells.flash_attention else widest_value)
 
 
+def head_widths(layers: Iterable[Layer]) -> set[int]:
+    """Elements of one head's key and of its value, of the layers that keep any; a latent and its rotary part are one key."""
+    mixers = [mixer for layer in layers for mixer in layer.mixers]
+    heads = [mixer for mixer in mixers if isinstance(mixer, Attention)]
+    latents = [mixer for mixer in mixers if isinstance(mixer, LatentAttention)]
+    keys = {mixer.key_dim for mixer in heads} | {mixer.latent_dim + mixer.rotary_dim for mixer in latents}
+    return keys | {mixer.value_dim for mixer in heads} | {mixer.latent_dim for mixer in latents}
+
+
 def widest(layers: Iterable[Layer]) -> int:
     """Elements of a token's values in the layer that has most."""
     found = [mixer for layer in layers for mixer in layer.mixers if isinstance(mixer, Attention)]

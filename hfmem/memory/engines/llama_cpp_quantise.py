@@ -2,20 +2,30 @@
 What `llama-quantize` would make of a model: each tensor's type by the recipe of a file type, and the bytes that takes.
 
 Source: `llama_tensor_get_type` of src/llama-quant.cpp (llama-cpp-python 0.3.36); `tables/llama_cpp.py` has its rows. Left out:
-the exceptions of falcon and glm5-next, and the metadata and vocabulary of the file, which are no tensors.
+the exceptions of glm5-next, and the metadata and vocabulary of the file, which are no tensors.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfmem.checkpoint.gguf_types import MAIN_TYPES
 from hfmem.memory.engines.llama_cpp_tensors import OUTPUT, Piece, Placed, pieces
 from hfmem.memory.weights import Weights
 from hfmem.model.spec import Experts, ModelSpec
-from hfmem.tables.llama_cpp import FALLBACKS, FLOAT_TYPES, LAYERS_OF_70B, MORE_OF_70B, RECIPES, Recipe
+from hfmem.tables.llama_cpp import (
+    FALCON,
+    FALCON_HEAD,
+    FALCON_TYPES,
+    FALLBACKS,
+    FLOAT_TYPES,
+    LAYERS_OF_70B,
+    MORE_OF_70B,
+    RECIPES,
+    Recipe,
+)
 
 BLOCKS = {kind.name: (kind.block_elements, kind.block_bytes) for kind in MAIN_TYPES.values()}
 HOST_SORTS = ("embedding", "per_layer", "host")
@@ -30,6 +40,7 @@ class Facts:
     queries_per_key: int
     is_70b: bool
     is_tied: bool
+    is_falcon: bool
     mixes_by_layer: dict[str, tuple[int, ...]]  # sort → the layers that have such a tensor, in order
 
     @classmethod
@@ -47,6 +58,7 @@ class Facts:
             queries_per_key=heads // keys,
             is_70b=len(layers) == LAYERS_OF_70B and heads != keys and bool(family),
             is_tied="head" not in seen,
+            is_falcon=bool(FALCON_TYPES & set(model.types)),
             mixes_by_layer={sort: tuple(sorted(numbers)) for sort, numbers in seen.items()},
         )
 
@@ -87,12 +99,17 @@ def type_bytes(name: str, elements: int) -> int:
 
 def type_of(piece: Piece, facts: Facts, file_type: str) -> str:
     """The type a tensor ends up with, where its rows are whole blocks of it."""
-    recipe = RECIPES[file_type]
+    recipe = recipe_of(file_type, facts)
     if piece.sort in ("float32", "host") or file_type == "F32":
         return "F32"
     if piece.sort == "float16" or file_type in FLOAT_TYPES:
         return recipe.default if file_type in FLOAT_TYPES else "F16"
     return fitting(wanted(piece, facts, file_type, recipe), piece.row)
+
+
+def recipe_of(file_type: str, facts: Facts) -> Recipe:
+    found = RECIPES[file_type]
+    return replace(found, head=FALCON_HEAD, **FALCON.get(file_type, {})) if facts.is_falcon else found
 
 
 def fitting(name: str, row: int | None) -> str:
@@ -135,8 +152,10 @@ def ruled(rules: str, piece: Piece, facts: Facts) -> str:
 
 def holds(condition: str, piece: Piece, facts: Facts) -> bool:
     index, count = facts.position(piece)
+    more = index < count // 8 or index >= 7 * count // 8 or (index - count // 8) % 3 == 2
     return {
-        "more": index < count // 8 or index >= 7 * count // 8 or (index - count // 8) % 3 == 2,
+        "more": more,
+        "more8": more and facts.num_experts == 8,
         "eighth": index < count // 8,
         "sixteenth": index < count // 16,
         "middle": count // 8 <= index < 7 * count // 8,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from hfmem.errors import CannotTell, UsageError
-from hfmem.memory.engines.llama_cpp_cache import Cells, kv_bytes, state_bytes, widest
+from hfmem.memory.engines.llama_cpp_cache import Cells, head_widths, kv_bytes, state_bytes, widest
 from hfmem.memory.engines.llama_cpp_graph import Graph, copied_bytes, graph_bytes
 from hfmem.memory.engines.llama_cpp_quantise import quantised
 from hfmem.memory.engines.llama_cpp_tensors import Placed, device_of, stored
@@ -17,9 +17,20 @@ from hfmem.memory.inference import Setting, settle
 from hfmem.memory.subject import Model
 from hfmem.memory.workload import KV_BITS, KV_DTYPES, Inference, named_dtype
 from hfmem.model.spec import Layer
-from hfmem.tables.llama_cpp import COMMON_TYPES, GGUF_TYPES, PIPELINE_COPIES, UBATCH_TOKENS, WINDOWED_TYPES
+from hfmem.tables.llama_cpp import (
+    COMMON_TYPES,
+    FILE_SPELLINGS,
+    FLOAT_TYPES,
+    GGUF_TYPES,
+    NEAREST,
+    PIPELINE_COPIES,
+    UBATCH_TOKENS,
+    WINDOWED_TYPES,
+)
+from hfmem.tables.packing import SPELLINGS
 
 KV_TYPES = KV_DTYPES["llama.cpp"]
+KV_BLOCK = 32  # elements of a block, in every quantised cache type
 FLOATS = ("float32", "float16", "bfloat16")  # the cache types that need no flash attention
 FLASH_MASK_BYTES, PLAIN_MASK_BYTES, OLD_FLASH_MASK_BYTES = 2, 4, 6
 ASSUMED_CARD = Card(name="24 GB class", total_bytes=int(23.5 * 2**30))
@@ -72,6 +83,7 @@ def settle_llama_cpp(model: Model, workload: Inference, card: Card | None) -> Ll
     refuse(workload)
     asked = named_dtype("kv-dtype", workload.kv_dtype, KV_BITS)
     kv_type, file_type = kv_type_of(asked, workload.flash_attention), file_type_of(model, workload.weights_dtype)
+    check_widths(model, kv_type)
     base = settle(model.spec, model.weights, replace(workload, weights_dtype=None, kv_dtype=None))
     reason = "--kv-dtype" if asked else "llama.cpp's default"
     cells = Cells(
@@ -112,20 +124,38 @@ def kv_type_of(asked: str | None, flash_attention: bool) -> str:
     return found
 
 
+def check_widths(model: Model, kv_type: str) -> None:
+    """Raises `UsageError` where heads are no whole blocks of a quantised cache, at which `llama_init_from_model` gives up."""
+    if kv_type in FLOATS or not model.spec.decoder or not model.spec.writes_tokens:
+        return
+    width = next((width for width in sorted(head_widths(model.spec.decoder.layers)) if width % KV_BLOCK), None)
+    if width is not None:
+        message = f"llama.cpp keeps no {kv_type} cache of heads {width} wide: its blocks have {KV_BLOCK} elements"
+        raise UsageError(message, code="bad-dtype", hint="--kv-dtype float16")
+
+
 def file_type_of(model: Model, asked: str | None) -> str | None:
     """The file type asked for, or the one a conversion of these weights would give; None for GGUF files as they are."""
-    name = named_dtype("weights-dtype", asked, dict.fromkeys((*COMMON_TYPES, *GGUF_TYPES, "float8", "int8", "int4", "nf4"), 0.0))
-    if name:
-        if name not in COMMON_TYPES and name not in GGUF_TYPES:
-            hint = f"one of: {', '.join(type_.upper() for type_ in GGUF_TYPES[:12])} …"
-            raise UsageError(f"llama.cpp has no {name} weights", code="bad-dtype", hint=hint)
-        return COMMON_TYPES.get(name, name.upper())
+    if asked not in (None, "auto", "stored"):
+        return named_file_type(asked)
     if model.checkpoint.format == "gguf":
         return None
     if model.spec.quantization and model.spec.quantization.method == "mxfp4":
         return "MXFP4_MOE"
     found = (model.weights.main_float if model.weights else None) or model.spec.dtype
     return "BF16" if found == "BF16" else "F16"  # convert_hf_to_gguf.py --outtype auto: by the tensors, not by config.json
+
+
+def named_file_type(text: str) -> str:
+    """The file type of that name: `q4-k-m` is Q4_K_M, `bf16` BF16. Raises `UsageError` listing those there are."""
+    spelled = text.lower().replace("-", "_")
+    name = SPELLINGS.get(spelled, spelled)
+    found = FILE_SPELLINGS.get(spelled) or COMMON_TYPES.get(name) or (name.upper() if name in GGUF_TYPES else None)
+    if found is None:
+        nearest = f"{NEAREST[name]} has about as many bits; " if name in NEAREST else ""
+        hint = f"{nearest}one of: {', '.join((*map(str.upper, GGUF_TYPES), *FLOAT_TYPES))}"
+        raise UsageError(f"llama.cpp has no {name} weights", code="bad-dtype", hint=hint)
+    return found
 
 
 @lru_cache(maxsize=256)  # a fit asks thousands of times for one model

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hfmem.memory.weights import Portion, Weights
 from hfmem.model.kinds import LatentAttention
 from hfmem.model.spec import ModelSpec
-from hfmem.tables.llama_cpp import HOST_TENSORS, LATENT_UP, PER_LAYER_EMBEDDING, SORTS
+from hfmem.tables.llama_cpp import HOST_TENSORS, LATENT_UP, PACKED_ROWS, PER_LAYER_EMBEDDING, SORTS
 from hfmem.tables.roles import EMBEDDING, HEAD
 
 TOWERS = ("vision", "audio")
@@ -44,7 +44,7 @@ def device_of(layer: int, num_layers: int, devices: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """The tensors of one group in one layer, as `llama-quantize` sees them. `row` is unknown of packed tensors."""
+    """The tensors of one group in one layer, as `llama-quantize` sees them. `row` is unknown of some packed tensors."""
 
     sort: str  # of `SORTS`; "head", "embedding", "per_layer", "float32", "other"
     layer: int
@@ -83,8 +83,7 @@ def pieces(weights: Weights, model: ModelSpec) -> Iterator[Piece]:
 
 
 def cut(portion: Portion, layer: int, elements: int, model: ModelSpec) -> Iterator[Piece]:
-    shape = portion.group.shape
-    row = None if portion.reason == "packed weights" or not shape else shape[-1]
+    row = row_of(portion, model)
     parts = latent_parts(model) if LATENT_UP.search(portion.group.pattern) else None
     if parts is None:
         expert = portion.role == "experts"
@@ -94,6 +93,20 @@ def cut(portion: Portion, layer: int, elements: int, model: ModelSpec) -> Iterat
     share = elements * keys // (keys + values)
     yield Piece(sort="other", layer=layer, elements=share, row=keys)
     yield Piece(sort="other", layer=layer, elements=elements - share, row=row)
+
+
+def row_of(portion: Portion, model: ModelSpec) -> int | None:
+    """The elements of a matrix's row, which blocks must divide; None where a packed layout does not say."""
+    shape = portion.group.shape
+    if portion.reason != "packed weights":
+        return shape[-1] if shape else None
+    if portion.group.pattern.endswith("_blocks"):
+        return shape[-2] * shape[-1] * 2 if len(shape) > 1 else None  # 90 blocks of 16 bytes are 2,880 elements
+    method = model.quantization.method if model.quantization else ""
+    if method not in PACKED_ROWS or len(shape) < 2:
+        return None
+    axis, is_shared = PACKED_ROWS[method]
+    return shape[axis] * portion.elements // portion.stored_elements if is_shared else shape[axis]
 
 
 def latent_parts(model: ModelSpec) -> tuple[int, int] | None:
