@@ -625,12 +625,12 @@ def test_a_model_llama_cpp_has_no_architecture_for_keeps_its_weights(name: str, 
 ])  # fmt: skip
 def test_what_llama_cpp_does_not_have_is_refused(workload: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        settled(model_of(LLAMA_3_8B), **workload)
+        api.estimate(model_of(LLAMA_3_8B), Inference(engine="llama.cpp", **workload))
 
 
 def test_other_engines_have_no_file_types() -> None:
     with pytest.raises(UsageError, match=r"Q4_K_M is llama\.cpp's"):
-        Inference(weights_dtype="Q4_K_M")
+        api.estimate(model_of(LLAMA_3_8B), Inference(weights_dtype="Q4_K_M"))
 
 
 @pytest.mark.parametrize(("raw", "dtype", "expected"), [
