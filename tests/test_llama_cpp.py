@@ -541,8 +541,8 @@ BLOCKS = [
 @pytest.mark.parametrize(("ffn", "elements"), [case[1:] for case in BLOCKS], ids=[case[0] for case in BLOCKS])
 def test_a_block_in_the_graph(ffn: Dense | Experts | None, elements: int) -> None:
     cells = Cells(context=8192, sequences=1, ubatch=512)
-    graph = Graph(hidden=1000, vocabulary=0, cells=cells, layers=[Layer(kind="mlp", ffn=ffn)], scored=0, mask_bytes=2)
-    assert graph_bytes(graph) == 512 * 4 * elements
+    graph = Graph(hidden=1000, vocabulary=0, cells=cells, layers=[Layer(kind="mlp", ffn=ffn)])
+    assert graph_bytes(graph, [(0, 2)])[0] == 512 * 4 * elements
 
 
 def test_mixers_in_the_graph() -> None:
@@ -550,7 +550,7 @@ def test_mixers_in_the_graph() -> None:
 
     def alone(*mixers: Any, **fields: Any) -> int:
         layers = [Layer(kind="full_attention", mixers=mixers)]
-        return graph_bytes(Graph(hidden=10, vocabulary=0, cells=cells, layers=layers, scored=0, mask_bytes=2, **fields))
+        return graph_bytes(Graph(hidden=10, vocabulary=0, cells=cells, layers=layers, **fields), [(0, 2)])[0]
 
     latent = 3 * 10 + 16 * 192 + 16 * (512 + 576) + 2 * 576
     assert alone(LATENT) == 512 * 4 * latent + 512 * 8192 * 2

@@ -30,14 +30,12 @@ from hfmem.model.spec import Dense, Experts, Layer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """One device's part of the graph; `scored` tokens of a batch get logits."""
+    """One device's part of the graph."""
 
     hidden: int
     vocabulary: int
     cells: Cells
     layers: Sequence[Layer]
-    scored: int
-    mask_bytes: int  # of one token and cell
     is_cached: bool = True
 
     @property
@@ -49,23 +47,25 @@ class Graph:
         return self.cells.of(mixer) if self.is_cached else self.tokens
 
 
-def graph_bytes(graph: Graph) -> int:
-    """The largest moment of the graph."""
+def graph_bytes(graph: Graph, choices: Sequence[tuple[int, int]]) -> list[int]:
+    """The largest moment of the graph for each choice of tokens that get logits and bytes of a mask's cell."""
     largest = max((graph.tokens * moment(layer, graph) for layer in graph.layers), default=0)
-    logits = FLOAT32_BYTES * (graph.scored * graph.vocabulary + graph.tokens * graph.hidden)
-    return max(logits, largest + masks(graph))
+    stream, masked = graph.tokens * graph.hidden, mask_cells(graph)
+    return [
+        max(FLOAT32_BYTES * (scored * graph.vocabulary + stream), largest + masked * mask_bytes) for scored, mask_bytes in choices
+    ]
 
 
-def masks(graph: Graph) -> int:
+def mask_cells(graph: Graph) -> int:
     """One mask for each length of cache there is."""
     lengths = {graph.seen(mixer) for layer in graph.layers for mixer in layer.mixers if attends(mixer)}
-    return graph.tokens * sum(lengths) * graph.mask_bytes
+    return graph.tokens * sum(lengths)
 
 
-def copied_bytes(graph: Graph, copies: int) -> int:
+def copied_bytes(graph: Graph, mask_bytes: int, copies: int) -> int:
     """What several devices add that work on several batches at once: copies of their inputs, which are never freed."""
     stream = graph.tokens * graph.hidden * FLOAT32_BYTES
-    return (copies - 1) * (masks(graph) + stream) + stream
+    return (copies - 1) * (mask_cells(graph) * mask_bytes + stream) + stream
 
 
 def attends(mixer: Mixer) -> bool:

@@ -193,30 +193,27 @@ def runs(model: Model, devices: int) -> tuple[tuple[tuple[Layer, int], ...], ...
 
 def share(model: Model, setting: LlamaSetting, number: int, own: tuple[tuple[Layer, int], ...], where: Placed | None) -> Share:
     layers, is_last, cells = layers_of(model), number == setting.devices - 1, setting.cells
-    mine = [layer for layer, _ in own]
-    is_cached = model.spec.writes_tokens
     now, old = (FLASH_MASK_BYTES, OLD_FLASH_MASK_BYTES) if cells.flash_attention else (PLAIN_MASK_BYTES, PLAIN_MASK_BYTES)
-    every = min(cells.ubatch, cells.full) * is_last
-    copies = copied_bytes(graph(model, mine, cells, every, now), PIPELINE_COPIES) if setting.devices > 1 else 0
+    every, found = min(cells.ubatch, cells.full) * is_last, graph(model, [layer for layer, _ in own], cells)
+    usual, low, high = graph_bytes(found, ((every, now), (min(cells.sequences, every), now), (every, old)))
+    value = 0 if cells.flash_attention else widest(layers)
     return Share(
         index=number,
         weights=where.on_device(number, setting.devices, len(layers)) if where else None,
-        kv=sum(count * kv_bytes([layer], cells, widest(layers)) for layer, count in own) if is_cached else 0,
+        kv=sum(count * kv_bytes([layer], cells, value) for layer, count in own) if model.spec.writes_tokens else 0,
         state=sum(count * state_bytes([layer], cells.sequences) for layer, count in own),
-        buffer=graph_bytes(graph(model, mine, cells, every, now)),
-        buffer_low=graph_bytes(graph(model, mine, cells, min(cells.sequences, every), now)),
-        buffer_high=graph_bytes(graph(model, mine, cells, every, old)) + copies,
+        buffer=usual,
+        buffer_low=low,
+        buffer_high=high + (copied_bytes(found, now, PIPELINE_COPIES) if setting.devices > 1 else 0),
     )
 
 
-def graph(model: Model, layers: Sequence[Layer], cells: Cells, scored: int, mask_bytes: int) -> Graph:
+def graph(model: Model, layers: Sequence[Layer], cells: Cells) -> Graph:
     stack = model.spec.decoder
     return Graph(
         hidden=stack.hidden_size if stack else model.spec.stacks[0].hidden_size,
         vocabulary=model.spec.vocab_size or 0 if model.spec.writes_tokens else 0,
         cells=cells,
         layers=layers,
-        scored=scored,
-        mask_bytes=mask_bytes,
         is_cached=model.spec.writes_tokens,
     )
