@@ -22,6 +22,7 @@ from hfmem.sources.reference import is_repo_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from hfmem.check.values import Checkup
     from hfmem.hardware.report import FitReport
     from hfmem.hardware.values import Target
     from hfmem.memory.engines.values import Card
@@ -46,9 +47,27 @@ def load(reference: str | Path, *, revision: str | None = None, token: str | Non
 def load_source(source: Source) -> Model:
     """The same for a source at hand, such as files in memory."""
     checkpoint = read_checkpoint(source)
+    return describe(source.origin, spec_of(source, checkpoint), checkpoint)
+
+
+def check(
+    reference: str | Path, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None
+) -> Checkup:
+    """
+    Everything that is wrong with a checkpoint's files, or with what a Hub repository says of them.
+
+    A broken file is a finding. Raises `NotFound`, `AccessDenied` and `NetworkError` where nothing can be looked at.
+    """
+    from hfmem.check.doctor import examine
+
+    source = open_source(str(reference), revision=revision, token=token, cache_dir=cache_dir)
+    return examine(source, lambda checkpoint: spec_of(source, checkpoint))
+
+
+def spec_of(source: Source, checkpoint: Checkpoint) -> ModelSpec:
+    """The model a checkpoint's configuration describes, whichever format has it."""
     spec = read_gguf_spec(checkpoint) if checkpoint.format == "gguf" else read_spec(source, checkpoint.config_file)
-    spec = spec_of_format(spec, checkpoint)
-    return describe(source.origin, spec, checkpoint)
+    return spec_of_format(spec, checkpoint)
 
 
 def estimate(

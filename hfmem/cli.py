@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hfmem._version import __version__
+from hfmem.commands.check import check
 from hfmem.commands.devices import devices
 from hfmem.commands.estimate import estimate
 from hfmem.commands.fit import fit
@@ -38,7 +39,7 @@ def root(version: VersionOpt = False) -> None:
     """How much GPU memory a Hugging Face model needs, before anything is downloaded."""
 
 
-for command in (estimate, train, fit, devices, verify):
+for command in (estimate, train, fit, check, devices, verify):
     app.command()(command)
 
 

@@ -31,6 +31,7 @@ PartialOpt = Annotated[bool, typer.Option("--partial", help="Exit 0 although a p
 FormatOpt = Annotated[Format, typer.Option("--format", help="How the report is written.")]
 VerifyOpt = Annotated[bool, typer.Option("--verify", help="Count the class's parameters too [needs the verify extra].")]
 QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print the total in bytes and nothing else.")]
+VerdictOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print healthy, suspicious or broken and nothing else.")]
 MethodOpt = Annotated[str, typer.Option(help="full, lora or qlora.")]
 PrecisionOpt = Annotated[str, typer.Option(help="bf16, fp16, fp32, or mixed: float32 weights, computed in 16 bits.")]
 AutocastOpt = Annotated[

@@ -41,7 +41,7 @@ def test_every_exit_code_is_documented() -> None:
 LEFT_OUT = {"--no-padded", "--sequence-parallel", "--no-sequence-parallel", "--double-quantization", "--num-labels"}
 
 
-@pytest.mark.parametrize("name", ["estimate", "train", "verify", "fit", "devices"])
+@pytest.mark.parametrize("name", ["estimate", "train", "verify", "fit", "devices", "check"])
 def test_every_option_is_in_the_readme(name: str) -> None:
     from typer.main import get_command
 

@@ -11,6 +11,7 @@ from hfmem.errors import ExitCode
 from hfmem.terminal import write
 
 if TYPE_CHECKING:
+    from hfmem.check.values import Checkup
     from hfmem.hardware.report import FitReport
     from hfmem.memory.estimate import Estimate
     from hfmem.witness.values import Verification
@@ -66,3 +67,17 @@ def rendered_fit(found: FitReport, format: opt.Format) -> str:
     from hfmem.report.fit_text import render_fit
 
     return render_fit(found)
+
+
+def rendered_checkup(found: Checkup, format: opt.Format) -> str:
+    if format is opt.Format.json:
+        from hfmem.report.check_json import render_checkup_json
+
+        return render_checkup_json(found)
+    if format is opt.Format.markdown:
+        from hfmem.report.check_text import render_checkup_markdown
+
+        return render_checkup_markdown(found)
+    from hfmem.report.check_text import render_checkup
+
+    return render_checkup(found)

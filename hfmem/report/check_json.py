@@ -1,0 +1,29 @@
+"""The `hfmem.check/1` JSON object; changes to it only add."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from hfmem._version import __version__
+from hfmem.check.values import Checkup
+
+
+def render_checkup_json(found: Checkup) -> str:
+    """One line of valid JSON: no NaN, ASCII only."""
+    return json.dumps(to_dict(found), allow_nan=False)
+
+
+def to_dict(found: Checkup) -> dict[str, Any]:
+    origin = found.origin
+    return {
+        "schema": "hfmem.check/1",
+        "model": {"reference": origin.reference, "source": origin.source, "revision": origin.revision, "commit": origin.commit},
+        "verdict": found.verdict,
+        "num_files": found.num_files,
+        "num_tensors": found.num_tensors,
+        "stored_bytes": found.stored_bytes,
+        "findings": [asdict(each) for each in found.findings],
+        "versions": {"hfmem": __version__},
+    }
