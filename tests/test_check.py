@@ -8,6 +8,7 @@ from typing import Any
 
 import checkpoints
 import pytest
+from gguf_builder import gguf
 from typer.testing import CliRunner
 
 from hfmem import api
@@ -339,4 +340,29 @@ def test_the_command(options: list[str], exit_code: int, words: str, tmp_path: P
 def test_the_command_of_a_good_one_and_of_none(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["check", str(good(tmp_path / "good"))])
     assert done.exit_code == 0 and done.stdout.endswith("healthy: nothing found\n")
-    assert CliRunner().invoke(app, ["check", str(tmp_path / "gone")]).exit_code == 4
+    (tmp_path / "empty").mkdir()
+    for nothing in ("gone", "empty"):
+        assert CliRunner().invoke(app, ["check", str(tmp_path / nothing)]).exit_code == 4
+
+
+def test_a_file_alone_needs_no_config(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    checkpoints.write_file(file, header(SHARDS[A]))
+    assert api.check(file).findings == ()
+    cut("model.safetensors", -1)(tmp_path)
+    assert [each.code for each in api.check(file).findings] == ["truncated"]
+
+
+@pytest.mark.parametrize(("method", "verdict"), [("awq", "suspicious"), ("bitsandbytes", "healthy"), ("torchao", "healthy")])
+def test_a_method_applied_while_loading_needs_no_packed_files(method: str, verdict: str, tmp_path: Path) -> None:
+    directory = good(tmp_path / "good")
+    config(quantization_config={"quant_method": method, "bits": 4})(directory)
+    assert api.check(directory).verdict == verdict
+
+
+def test_a_gguf_needs_no_config_and_its_damage_is_found(tmp_path: Path) -> None:
+    content = gguf({"general.architecture": "llama"}, {"token_embd.weight": ("Q4_K", [256, 8])})
+    (tmp_path / "m.gguf").write_bytes(content)
+    assert broken(api.check(tmp_path)) == []
+    (tmp_path / "m.gguf").write_bytes(content[: len(content) - 10])
+    assert api.check(tmp_path).verdict == "broken"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hfmem.check.values import Finding, Severity, failed
-from hfmem.checkpoint.formats import ADAPTER
+from hfmem.checkpoint.formats import ADAPTER, DIFFUSERS, SENTENCE
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from hfmem.checkpoint.tensors import Checkpoint
 from hfmem.errors import ConfigError, HfmemError
@@ -15,19 +15,26 @@ from hfmem.model.spec import ModelSpec
 from hfmem.sources.base import Source
 from hfmem.tables.packing import AUXILIARY
 
+WITHOUT_CONFIG = (ADAPTER, DIFFUSERS, SENTENCE)
 TOKENIZER, MAX_TOKENIZER_BYTES = "tokenizer.json", 100_000_000
 # Remarks of reading that are more than worth knowing.
 SEVERITIES: dict[str, Severity] = {
     "no-tensors": "broken", "unknown-dtype": "suspicious", "missing-component": "broken", "several-checkpoints": "suspicious",
     "trailing-bytes": "suspicious",
 }  # fmt: skip
+# Methods that transformers also applies while it loads, to files that are not packed.
+ON_LOAD = frozenset(
+    ("bitsandbytes", "torchao", "hqq", "quanto", "eetq", "fbgemm_fp8", "fp8", "finegrained_fp8", "higgs", "fp_quant")
+)
 PACKED_DTYPES = frozenset(("I8", "U8", "I32", "U32", "F4", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ"))
 
 
 def config_findings(source: Source) -> Iterator[Finding]:
-    """A config.json that is absent beside weights, or no JSON object."""
-    if "config.json" not in source.files():
-        if not {ADAPTER, "model_index.json", "modules.json"} & source.files().keys():
+    """A config.json that is absent beside weights that have none of their own, or no JSON object."""
+    files = source.files()
+    if "config.json" not in files:
+        is_needed = source.origin.source != "file" and not any(name in files for name in WITHOUT_CONFIG)
+        if is_needed and not any(name.endswith(".gguf") for name in files):
             yield Finding(severity="suspicious", code="no-config", message="there is no config.json beside the weights")
         return
     try:
@@ -56,7 +63,7 @@ def packing(spec: ModelSpec, checkpoint: Checkpoint) -> Iterator[Finding]:
         return
     is_packed = any(group.dtype in PACKED_DTYPES and len(group.shape) > 1 for group in groups)
     method = spec.quantization.method if spec.quantization else None
-    if method and not is_packed:
+    if method and not is_packed and method not in ON_LOAD:
         yield Finding(
             severity="suspicious",
             code="quantization-mismatch",

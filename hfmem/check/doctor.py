@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from hfmem.check.contents import config_findings, meaning_findings
 from hfmem.check.shards import folders, weight_findings
 from hfmem.check.tree import file_findings
-from hfmem.check.values import SEVERITIES, Checkup, Finding, failed
+from hfmem.check.values import SEVERITIES, Checkup, Finding, Severity, failed
 from hfmem.checkpoint.read import read_checkpoint
 from hfmem.checkpoint.tensors import Checkpoint
 from hfmem.errors import BrokenCheckpoint, CannotTell, NotFound
@@ -22,7 +22,7 @@ def examine(source: Source, spec_of: Callable[[Checkpoint], ModelSpec]) -> Check
     """
     Everything found in a tree of files; `spec_of` reads the model its configuration describes.
 
-    Raises the access and network errors of the source.
+    Raises `NotFound` where there is no model, and the access and network errors of the source.
     """
     is_local = source.origin.source != "hub"  # there a request a file, and the Hub has read the headers itself
     found = [*file_findings(source)] if is_local else []
@@ -31,9 +31,13 @@ def examine(source: Source, spec_of: Callable[[Checkpoint], ModelSpec]) -> Check
     checkpoint: Checkpoint | None = None
     try:
         checkpoint = read_checkpoint(source)
-    except (BrokenCheckpoint, CannotTell, NotFound) as error:
+    except NotFound:
+        if not found:
+            raise
+    except (BrokenCheckpoint, CannotTell) as error:
+        severity: Severity = "suspicious" if isinstance(error, CannotTell) else "broken"
         if not any(each.severity == "broken" for each in found):
-            found.append(failed(error))
+            found.append(failed(error, severity=severity))
     found += config_findings(source)
     if checkpoint is not None:
         told = {each.code for each in found}
