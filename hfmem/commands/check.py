@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from hfmem import options as opt
-from hfmem.commands.showing import rendered_checkup
+from hfmem.commands.showing import rendered
 from hfmem.errors import ExitCode
 from hfmem.terminal import failures, write
 
@@ -27,6 +27,6 @@ def check(
         from hfmem import api
 
         found = api.check(model, revision=revision, token=token, cache_dir=cache_dir)
-        write(found.verdict if quiet else rendered_checkup(found, format))
+        write(found.verdict if quiet else rendered("checkup", found, format))
         if found.verdict == "broken":
             raise typer.Exit(ExitCode.BROKEN)

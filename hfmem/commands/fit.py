@@ -8,7 +8,7 @@ import typer
 
 from hfmem import options as opt
 from hfmem.commands.estimate import estimate
-from hfmem.commands.showing import rendered_fit
+from hfmem.commands.showing import rendered
 from hfmem.commands.train import train as train_command
 from hfmem.commands.workloads import takes_options_of, workload_of
 from hfmem.errors import ExitCode
@@ -40,7 +40,7 @@ def fit(
         loaded = api.load(model, **where)
         found = api.fit(loaded, workload_of(train, options), on or (), siblings=sibling or (), grid=grid, instead=not quiet)
         verdicts = [row.fit.verdict for row in found.rows]
-        write("\n".join(verdicts) if quiet else rendered_fit(found, format))
+        write("\n".join(verdicts) if quiet else rendered("fit", found, format))
         if "unknown" in verdicts and not partial:
             raise typer.Exit(ExitCode.CANNOT_TELL)
         if exit_code and "no" in verdicts:

@@ -8,7 +8,7 @@ import typer
 
 from hfmem import options as opt
 from hfmem.commands.estimate import estimate
-from hfmem.commands.showing import rendered_verification
+from hfmem.commands.showing import rendered
 from hfmem.commands.train import train as train_command
 from hfmem.commands.workloads import takes_options_of, workload_of
 from hfmem.errors import ExitCode, UsageError
@@ -44,7 +44,7 @@ def verify(
         limits = Limits(memory_bytes=int(memory_limit * 2**30), seconds=time_limit)
         wanted = {"runs": dry_run or timeline, "timeline": timeline, "textbook": textbook, "limits": limits}
         found = api.verify(api.load(model, **where), workload, **wanted)
-        write(word(found.agrees) if options["quiet"] else rendered_verification(found, format))
+        write(word(found.agrees) if options["quiet"] else rendered("verification", found, format))
         if found.agrees is None:
             raise typer.Exit(ExitCode.CANNOT_TELL)
         if strict and not found.is_settled:
