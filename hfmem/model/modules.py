@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hfmem.model.quantization import section_of
+from hfmem.model.quantization import packing_section
 
 KEYS = (
     "modules_to_not_convert", "ignore", "exclude_modules", "llm_int8_skip_modules", "ignored_layers", "exclude", "skip_modules",
@@ -54,8 +54,7 @@ class Modules:
 
 def exclusions(raw: Mapping[str, Any]) -> Modules:
     """What a configuration's packing section leaves out."""
-    text = raw.get("text_config")
-    section = section_of(raw) or (section_of(text) if isinstance(text, Mapping) else None) or {}
+    section = packing_section(raw)
     return selection(name for key in KEYS for name in strings(section.get(key)))
 
 

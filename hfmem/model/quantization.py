@@ -72,6 +72,12 @@ def section_of(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return {**section, **nested} if isinstance(nested, Mapping) else section
 
 
+def packing_section(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The section of a whole configuration, which may stand in its text model's; empty where there is none."""
+    text = raw.get("text_config")
+    return section_of(raw) or (section_of(text) if isinstance(text, Mapping) else None) or {}
+
+
 def bare_section(section: Any) -> Mapping[str, Any] | None:
     """`quantization` beside the model's fields: MLX's, or ModelOpt's."""
     if not isinstance(section, Mapping) or not ({"bits", "quant_algo"} & section.keys()):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfmem.model.modules import Modules, selection, strings
-from hfmem.model.quantization import GROUP_KEYS, bits_of, first_number, section_of, weight_settings
+from hfmem.model.quantization import GROUP_KEYS, bits_of, first_number, packing_section, weight_settings
 from hfmem.model.spec import ModelSpec, Quantization
 
 FLOAT_BLOCKS = {"nvfp4": 16, "modelopt_fp4": 16, "mxfp4": 32, "mxfp8": 32}  # weights that share an 8-bit scale
@@ -30,9 +30,9 @@ class Scheme:
 
 def schemes(spec: ModelSpec) -> Iterator[Scheme]:
     """The schemes of a configuration, the particular ones first; none where it does not say the bits."""
-    section = section_of(spec.raw) or section_of(spec.raw.get("text_config") or {}) or {}
     if spec.quantization is None:
         return
+    section = packing_section(spec.raw)
     yield from by_layer(section, spec.quantization)
     groups = section.get("config_groups")
     parts = list(groups.values()) if isinstance(groups, Mapping) else []
