@@ -2,18 +2,20 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import checkpoints
 import pytest
 from gguf_builder import gguf
+from hub_server import Content, HubServer, pointed_at
 from typer.testing import CliRunner
 
 from hfmem import api
 from hfmem.check.values import Checkup
 from hfmem.cli import app
+from hfmem.errors import AccessDenied
 
 INDEX = checkpoints.INDEX
 A, B = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -366,3 +368,41 @@ def test_a_gguf_needs_no_config_and_its_damage_is_found(tmp_path: Path) -> None:
     assert broken(api.check(tmp_path)) == []
     (tmp_path / "m.gguf").write_bytes(content[: len(content) - 10])
     assert api.check(tmp_path).verdict == "broken"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubServer]:
+    with HubServer() as server, pointed_at(server, tmp_path / "home"):
+        yield server
+
+
+def repository(directory: Path) -> dict[str, Content]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("damage", "verdict", "codes"),
+    [
+        (None, "healthy", []),
+        (cut(B, -30_000), "broken", ["truncated"]),  # less than a header is only seen in the file itself
+        (config(num_hidden_layers=4), "broken", ["config-disagrees"]),
+        (put("config.json", b"[]"), "broken", ["not-an-object"]),
+    ],
+    ids=["good", "a shard cut", "more layers", "no config"],
+)
+def test_a_repository_is_judged_without_a_download(
+    hub: HubServer, damage: Damage | None, verdict: str, codes: list[str], tmp_path: Path
+) -> None:
+    directory = good(tmp_path / "good")
+    if damage:
+        damage(directory)
+    hub.add("org/name", repository(directory))
+    found = api.check("org/name")
+    assert (found.verdict, [each.code for each in found.findings]) == (verdict, codes)
+    assert hub.num_requests < 12 and sum(seen.body_bytes for seen in hub.log) < 30_000
+
+
+def test_a_repository_that_may_not_be_read_is_no_broken_one(hub: HubServer, tmp_path: Path) -> None:
+    hub.add("org/name", repository(good(tmp_path / "good")), gated=True)
+    with pytest.raises(AccessDenied):
+        api.check("org/name")

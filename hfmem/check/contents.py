@@ -9,7 +9,7 @@ from hfmem.check.values import Finding, Severity, failed
 from hfmem.checkpoint.formats import ADAPTER, DIFFUSERS, SENTENCE
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from hfmem.checkpoint.tensors import Checkpoint
-from hfmem.errors import ConfigError, HfmemError
+from hfmem.errors import BrokenCheckpoint, ConfigError
 from hfmem.model.agreement import disagreements
 from hfmem.model.spec import ModelSpec
 from hfmem.sources.base import Source
@@ -39,7 +39,7 @@ def config_findings(source: Source) -> Iterator[Finding]:
         return
     try:
         parse_object(source.read("config.json", limit=MAX_CONFIG_BYTES), "config.json", ConfigError, strict=False)
-    except HfmemError as error:
+    except (ConfigError, BrokenCheckpoint) as error:
         yield failed(error, "config.json")
 
 
@@ -79,11 +79,11 @@ def packing(spec: ModelSpec, checkpoint: Checkpoint) -> Iterator[Finding]:
 
 def vocabulary(source: Source, spec: ModelSpec) -> Iterator[Finding]:
     """The largest id of the tokenizer against the rows of the table it looks up."""
-    if TOKENIZER not in source.files() or not spec.vocab_size:
-        return
+    if TOKENIZER not in source.files() or not spec.vocab_size or source.origin.source == "hub":
+        return  # over the network it is many megabytes for one number
     try:
         content = parse_object(source.read(TOKENIZER, limit=MAX_TOKENIZER_BYTES), TOKENIZER, ConfigError, strict=False)
-    except HfmemError as error:
+    except (ConfigError, BrokenCheckpoint) as error:
         yield failed(error, TOKENIZER, "suspicious")
         return
     largest = max(ids(content), default=-1)
