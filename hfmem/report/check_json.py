@@ -8,6 +8,7 @@ from typing import Any
 
 from hfmem._version import __version__
 from hfmem.check.values import Checkup
+from hfmem.report.json_report import origin_dict
 
 
 def render_checkup_json(found: Checkup) -> str:
@@ -16,10 +17,9 @@ def render_checkup_json(found: Checkup) -> str:
 
 
 def to_dict(found: Checkup) -> dict[str, Any]:
-    origin = found.origin
     return {
         "schema": "hfmem.check/1",
-        "model": {"reference": origin.reference, "source": origin.source, "revision": origin.revision, "commit": origin.commit},
+        "model": origin_dict(found),
         "verdict": found.verdict,
         "num_files": found.num_files,
         "num_tensors": found.num_tensors,

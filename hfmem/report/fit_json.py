@@ -7,7 +7,7 @@ from typing import Any
 
 from hfmem._version import __version__
 from hfmem.hardware.report import FitReport, FitRow
-from hfmem.report.json_report import device_dict, model_dict
+from hfmem.report.json_report import device_dict, model_dict, note_dicts
 
 
 def render_fit_json(report: FitReport) -> str:
@@ -19,7 +19,7 @@ def render_fit_json(report: FitReport) -> str:
         "workload": dict(estimate.resolved),
         "fits": report.fits,
         "devices": [row_dict(row) for row in report.rows],
-        "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in (*estimate.notes, *report.notes)],
+        "notes": note_dicts((*estimate.notes, *report.notes)),
         "versions": {"hfmem": __version__},
     }
     return json.dumps(found, allow_nan=False)

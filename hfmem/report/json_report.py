@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from hfmem._version import __version__
 from hfmem.memory.engines.values import Capacity
-from hfmem.memory.estimate import DeviceFit, Estimate, Item, Phase, VariantTotal
+from hfmem.memory.estimate import DeviceFit, Estimate, Item, Note, Phase, VariantTotal
 from hfmem.memory.weights import TORCH_NAMES, Weights
+
+if TYPE_CHECKING:
+    from hfmem.check.values import Checkup
 
 
 def render_json(estimate: Estimate) -> str:
@@ -33,9 +37,19 @@ def to_dict(estimate: Estimate) -> dict[str, Any]:
         **({"capacity": capacity_dict(estimate.capacity)} if estimate.capacity else {}),
         "devices": [device_dict(fit) for fit in estimate.devices],
         **({"variants": [variant_dict(variant) for variant in estimate.variants]} if estimate.variants else {}),
-        "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in estimate.notes],
+        "notes": note_dicts(estimate.notes),
         "versions": {"hfmem": __version__},
     }
+
+
+def note_dicts(notes: Iterable[Note]) -> list[dict[str, Any]]:
+    return [{"code": note.code, "message": note.message, "hint": note.hint} for note in notes]
+
+
+def origin_dict(found: Estimate | Checkup) -> dict[str, Any]:
+    """What names a model again."""
+    origin = found.origin
+    return {"reference": origin.reference, "source": origin.source, "revision": origin.revision, "commit": origin.commit}
 
 
 def variant_dict(variant: VariantTotal) -> dict[str, Any]:
@@ -81,13 +95,10 @@ def training_dict(estimate: Estimate) -> dict[str, Any]:
 
 
 def model_dict(estimate: Estimate) -> dict[str, Any]:
-    model, weights, origin = estimate.model, estimate.weights, estimate.origin
+    model, weights = estimate.model, estimate.weights
     quantization = model.quantization
     return {
-        "reference": origin.reference,
-        "source": origin.source,
-        "revision": origin.revision,
-        "commit": origin.commit,
+        **origin_dict(estimate),
         "model_type": model.model_type or None,
         "architecture": model.architecture,
         "dtype": TORCH_NAMES.get(model.dtype or "", model.dtype),

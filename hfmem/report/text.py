@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hfmem.memory.estimate import Estimate, Item
+from hfmem.memory.estimate import Estimate, Item, Note
 from hfmem.report.device_lines import device_table
 from hfmem.report.escape import terminal
 from hfmem.units import GIB, KIB, MIB, count, disk, memory
@@ -160,8 +160,11 @@ def explanation(estimate: Estimate) -> Iterator[str]:
 
 def notes(estimate: Estimate, explain: bool) -> Iterator[str]:
     """Remarks with their next steps, then the next command."""
-    for note in estimate.notes:
-        yield f"note: {terminal(note.message)}" + (f" ({terminal(note.hint)})" if note.hint else "")
+    yield from map(note_line, estimate.notes)
     if not explain:
         again = "the same" if estimate.resolved["mode"] == "training" else f"hfmem estimate {terminal(estimate.origin.reference)}"
         yield f"next: {again} --explain"
+
+
+def note_line(note: Note) -> str:
+    return f"note: {terminal(note.message)}" + (f" ({terminal(note.hint)})" if note.hint else "")

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from hfmem.report.json_report import model_dict
+from hfmem.report.json_report import model_dict, note_dicts
 from hfmem.witness.sizing import sizing
 from hfmem.witness.values import Counted, Row, Verification
 
@@ -26,7 +26,7 @@ def to_dict(found: Verification) -> dict[str, Any]:
         "class": class_dict(found.counted) if found.counted else None,
         "rules": [{**asdict(rule), "ratio": rule.ratio} for rule in found.rules],
         "timeline": [{"module": module, "alive_bytes": size} for module, size in found.timeline],
-        "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in found.notes],
+        "notes": note_dicts(found.notes),
         "versions": dict(found.versions),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hfmem.report.escape import terminal
-from hfmem.report.text import title
+from hfmem.report.text import note_line, title
 from hfmem.units import memory
 from hfmem.witness.sizing import sizing
 from hfmem.witness.values import Counted, Row, Rule, Verification
@@ -22,7 +22,7 @@ def render_verification(found: Verification) -> str:
         lines += ["", *class_lines(found.counted)]
     if found.rules:
         lines += ["", *rules(found.rules)]
-    lines += [f"note: {terminal(note.message)}" + (f" ({terminal(note.hint)})" if note.hint else "") for note in found.notes]
+    lines += map(note_line, found.notes)
     return "\n".join([*lines, "", verdict(found)])
 
 
