@@ -15,7 +15,7 @@ from hfmem.memory.subject import Model, describe
 from hfmem.memory.workload import Inference
 from hfmem.model.read import read_model
 from hfmem.model.spec import ModelSpec, Unknown
-from hfmem.sources import open_source
+from hfmem.sources import Access, open_source
 from hfmem.sources.base import Source
 from hfmem.sources.reference import is_repo_id
 
@@ -38,10 +38,15 @@ def load(reference: str | Path, *, revision: str | None = None, token: str | Non
 
     Raises `HfmemError`: not found, no access, no network, an unsupported format, or a broken checkpoint.
     """
-    source = open_source(str(reference), revision=revision, token=token, cache_dir=cache_dir)
+    access = Access(token=token, cache_dir=cache_dir)
+    return load_opened(open_source(str(reference), revision=revision, access=access), access)
+
+
+def load_opened(source: Source, access: Access) -> Model:
+    """The same for a source that is open; the base of an adapter is read with the same access."""
     model = load_source(source)
     base = model.checkpoint.adapter_base
-    return with_base(model, base, token=token, cache_dir=cache_dir) if base else model
+    return with_base(model, base, access) if base else model
 
 
 def load_source(source: Source) -> Model:
@@ -60,7 +65,7 @@ def check(
     """
     from hfmem.check.doctor import examine
 
-    source = open_source(str(reference), revision=revision, token=token, cache_dir=cache_dir)
+    source = open_source(str(reference), revision=revision, access=Access(token=token, cache_dir=cache_dir))
     return examine(source, lambda checkpoint: spec_of(source, checkpoint))
 
 
@@ -211,12 +216,12 @@ def spec_of_format(spec: ModelSpec, checkpoint: Checkpoint) -> ModelSpec:
     return ModelSpec(model_type=checkpoint.format, architecture=None, writes_tokens=False)
 
 
-def with_base(model: Model, base: str, *, token: str | None, cache_dir: str | None) -> Model:
+def with_base(model: Model, base: str, access: Access) -> Model:
     """The adapter with the model it was trained on, where that is on the Hub; a path in a file is never followed."""
     try:
         if not is_repo_id(base):
             raise CannotTell(f"{base!r} is no Hub id", code="bad-base", hint="estimate the base model too")
-        found = load_source(open_source(f"hf://{base}", token=token, cache_dir=cache_dir))
+        found = load_source(open_source(f"hf://{base}", access=access))
         if found.checkpoint.adapter_base:
             raise CannotTell(f"{base!r} is an adapter itself", code="bad-base", hint="estimate the base model too")
         return replace(model, base=found)

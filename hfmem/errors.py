@@ -46,6 +46,16 @@ class HfmemError(Exception):
         self.code = code
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keyword-only arguments are lost on the way to another process unless they are named here."""
+        return _restored, (type(self), self.message, self.__dict__)
+
+
+def _restored(kind: type[HfmemError], message: str, state: dict[str, object]) -> HfmemError:
+    error = kind.__new__(kind, message)
+    error.__dict__.update(state)
+    return error
+
 
 class UsageError(HfmemError):
     """The call itself is wrong."""

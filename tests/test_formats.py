@@ -13,6 +13,7 @@ from hfmem.checkpoint.tensors import Checkpoint
 from hfmem.errors import CannotTell, ExitCode, HfmemError, NotFound, ShardIndexError
 from hfmem.memory.subject import Model
 from hfmem.memory.workload import Inference
+from hfmem.sources import Access
 from hfmem.sources.memory import MemorySource
 
 CONFIG = as_json({
@@ -290,7 +291,7 @@ def test_an_adapter_may_not_name_its_base(base: Any) -> None:
 def test_a_base_that_is_a_path_is_named_and_never_followed(base: str) -> None:
     model = load(adapter(base))
     assert model.checkpoint.adapter_base == base
-    found = api.with_base(model, base, token=None, cache_dir=None)
+    found = api.with_base(model, base, Access())
     assert found.base is None
     assert [note.code for note in found.notes] == ["base-not-read"]
 

@@ -225,3 +225,23 @@ def test_offline_a_ref_that_leads_nowhere_is_not_cached(hub: HubServer, tmp_path
     with pointed_at(hub, tmp_path, offline=True), pytest.raises(NetworkError) as caught:
         opened()
     assert caught.value.code == "offline"
+
+
+def test_a_branch_asked_for_a_moment_ago_is_not_asked_for_again_where_that_is_allowed(hub: HubServer) -> None:
+    hub.add("org/name", {**sharded(2), **FILES})
+    cold = read_all(opened())
+    before = hub.num_requests
+    source = opened(max_age=60)
+    assert read_all(source) == cold
+    assert (hub.num_requests, source.origin.source) == (before, "cache")
+    opened()
+    opened(max_age=1e-9)
+    assert hub.num_requests == before + 2
+
+
+def test_a_believed_branch_still_gives_the_headers_of_all_shards_in_one_reply(hub: HubServer) -> None:
+    hub.add("org/name", {**sharded(2), **FILES})
+    opened()
+    before = hub.num_requests
+    assert opened(max_age=60).sharded_headers(INDEX) is not None
+    assert hub.num_requests == before + 1

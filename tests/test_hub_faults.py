@@ -1,5 +1,6 @@
 """What goes wrong on the way to the Hub: every fault is one typed error, or is mended by another try."""
 
+import pickle
 import re
 import socket
 from collections.abc import Iterator
@@ -292,3 +293,44 @@ def test_a_certificate_nobody_trusts_is_not_tried_again() -> None:
 def test_credentials_in_the_endpoint_are_not_shown() -> None:
     subject = Subject(endpoint="https://user:secret@mirror:8443/hf", repo_id="a/b", revision="main")
     assert subject.host == "https://mirror:8443"
+
+
+def test_one_reader_that_is_refused_makes_the_others_wait_before_they_ask(hub: HubServer) -> None:
+    first, second = Reader(), Reader()
+    hub.fail(INFO, "status", status=429, headers={"Retry-After": "4"}, times=1)
+    first.open()
+    second.open()
+    assert first.waits == [5.0]
+    assert len(second.waits) == 1
+    assert 4.0 < second.waits[0] <= 5.0
+
+
+def test_the_reply_that_takes_the_last_of_a_window_makes_the_next_request_wait(hub: HubServer, reader: Reader) -> None:
+    hub.rate_limit = '"api";r=0;t=7'
+    reader.open()
+    assert reader.waits == []
+    reader.open()
+    assert len(reader.waits) == 1
+    assert 7.0 < reader.waits[0] <= 8.0
+
+
+def test_addresses_of_files_have_a_limit_of_their_own(hub: HubServer, reader: Reader) -> None:
+    source = reader.open()
+    hub.fail(INFO, "status", status=429, headers={"Retry-After": "9"}, times=1)
+    reader.open()
+    reader.waits.clear()
+    source.read("config.json", limit=1000)
+    assert reader.waits == []
+
+
+def test_a_window_that_begins_too_late_is_left_to_the_hub_to_refuse(hub: HubServer, reader: Reader) -> None:
+    hub.rate_limit = '"api";r=0;t=290'
+    reader.open()
+    reader.open()
+    assert reader.waits == []
+
+
+def test_an_error_comes_whole_from_another_process() -> None:
+    error = NetworkError("no", code="timeout", hint="wait")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.message, copy.code, copy.hint) == (NetworkError, "no", "no", "timeout", "wait")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hfmem.errors import BrokenCheckpoint, NotFound
 from hfmem.sources.wording import quoted
@@ -55,6 +55,19 @@ class Source(Protocol):
 
         `{"index": {"metadata": …}, "headers": {shard: {tensor: {"dtype", "shape", "data_offsets"}}}}`
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A source whose content never changes, so that what was worked out from it can be kept beside it."""
+
+    def recall(self, key: str) -> bytes | None:
+        """What was worked out from this very content before and kept under `key`."""
+        ...
+
+    def remember(self, key: str, content: bytes) -> None:
+        """Keep what was worked out from this content, where that is possible."""
         ...
 
 

@@ -50,7 +50,13 @@ class HubSource:
 
     @classmethod
     def open(
-        cls, reference: HubRepo, *, token: str | None = None, cache_dir: str | None = None, patience: Patience | None = None
+        cls,
+        reference: HubRepo,
+        *,
+        token: str | None = None,
+        cache_dir: str | None = None,
+        patience: Patience | None = None,
+        max_age: float = 0.0,
     ) -> HubSource:
         """Resolve the revision to its commit; every later read is of that commit."""
         endpoint = constants.ENDPOINT
@@ -60,6 +66,7 @@ class HubSource:
             requests=Requests(endpoint, token=token, patience=patience or Patience()),
             cache=CommitCache(endpoint=endpoint, repo_id=reference.repo_id),
             directory=repo_directory(Path(cache_dir or constants.HF_HUB_CACHE).expanduser(), reference.repo_id),
+            max_age=max_age,
         )
         return cls(lookup, lookup.resolve())
 
@@ -113,6 +120,14 @@ class HubSource:
                 self._lookup.cache.keep(self._info.commit, key, content)
         return content
 
+    def recall(self, key: str) -> bytes | None:
+        """What was kept for this commit, and the folder of it that is looked at."""
+        return self._lookup.cache.find(self._info.commit, f"{key}:{self._root.prefix}")
+
+    def remember(self, key: str, content: bytes) -> None:
+        """Keep it for this commit, which never changes."""
+        self._lookup.cache.keep(self._info.commit, f"{key}:{self._root.prefix}", content)
+
     def _asked_headers(self, index: str) -> bytes | None:
         address = f"{self._lookup.endpoint}/api/models/{self._info.repo_id}/safetensors-metadata/{quote(index)}"
         try:
@@ -128,7 +143,7 @@ class HubSource:
 
     def _may_ask_for_headers(self) -> bool:
         reference = self._lookup.reference
-        if self.origin.source == "cache" or reference.revision not in (None, DEFAULT_REVISION) or reference.subfolder:
+        if constants.is_offline_mode() or reference.revision not in (None, DEFAULT_REVISION) or reference.subfolder:
             return False
         shards = [name for name in self._root.shown if name.endswith(".safetensors")]
         return not all(self._is_downloaded(name) for name in shards)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +56,23 @@ class CommitCache:
             with suppress(OSError):
                 _replace(path, self._digest(commit, key, content) + content)
 
-    def commit_of(self, revision: str) -> str | None:
-        """The commit a revision was when it was last asked for."""
+    def commit_of(self, revision: str, max_age: float = math.inf) -> str | None:
+        """The commit a revision was when it was last asked for, where that is not longer than `max_age` seconds ago."""
+        if not self._is_recent("refs", revision, max_age):
+            return None
         text = (self.find("refs", revision) or b"").decode("ascii", errors="replace")
         return text if COMMIT.fullmatch(text) else None
 
     def keep_commit(self, revision: str, commit: str) -> None:
         """Remember the commit of a revision."""
         self.keep("refs", revision, commit.encode())
+
+    def _is_recent(self, commit: str, key: str, max_age: float) -> bool:
+        path = self._path(commit, key) if max_age > 0 else None
+        try:
+            return path is not None and time.time() - path.stat().st_mtime < max_age
+        except OSError:
+            return False
 
     def _path(self, commit: str, key: str) -> Path | None:
         namespace = f"{urlsplit(self.endpoint).netloc.rpartition('@')[2].replace(':', '_')}--{self.repo_id}"

@@ -10,11 +10,11 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from hfmem.errors import AccessDenied, HfmemError, NetworkError, NotFound
+from hfmem.sources.rate_limit import nothing_left
 from hfmem.sources.wording import cleaned, quoted
 
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
-_RATE_LIMIT = re.compile(r'"(?P<bucket>\w{1,30})"\s*;\s*r\s*=\s*(?P<left>\d{1,9})\s*;\s*t\s*=\s*(?P<seconds>\d{1,9})')
 _INVALID_TOKEN = ("invalid credentials", "invalid username or password")
 _DISABLED = "access to this resource is disabled"
 
@@ -91,10 +91,8 @@ def wait_seconds(status: int, headers: Mapping[str, str]) -> float | None:
 
     `RateLimit` is on every reply, so its time counts only on a 429 that left nothing to spend.
     """
-    limit = _RATE_LIMIT.search(headers.get("ratelimit", ""))
-    if status == 429 and limit and int(limit["left"]) == 0:
-        return float(limit["seconds"])
-    return _retry_after(headers.get("retry-after", "").strip())
+    left = nothing_left(headers) if status == 429 else None
+    return left if left is not None else _retry_after(headers.get("retry-after", "").strip())
 
 
 def bad_token(message: str) -> AccessDenied:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urljoin
 
 import httpx2
 from huggingface_hub import constants
@@ -16,6 +17,7 @@ from hfmem.sources.hub_errors import TRANSIENT_STATUSES, Subject, Transient, not
 from hfmem.sources.hub_identity import Identity, home_of, origin_of
 from hfmem.sources.hub_transport import next_address, our_errors, send
 from hfmem.sources.patience import Deadline, Patience, within
+from hfmem.sources.rate_limit import bucket_of, gate_of, nothing_left
 
 MAX_REDIRECTS = 5
 
@@ -32,6 +34,7 @@ class Answer:
     url: str
     commits: frozenset[str]
     total_bytes: int | None = None  # of the file that a range is of
+    next_url: str | None = None  # the next page of a list, as `Link` names it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class Requests:
         self._home = home_of(endpoint)
         self._identity = Identity(self._home, token)
         self._patience = patience
+        self._gate = gate_of(self._home)
 
     def whole(self, url: str, subject: Subject, *, limit: int, expected: int | None = None) -> Answer:
         """A whole body of at most `limit` bytes, or of just as many as are expected."""
@@ -67,9 +71,13 @@ class Requests:
         tries = 0
         while True:
             try:
+                if tries == 0:  # a later try has waited already
+                    self._gate.wait(bucket_of(request.url), self._patience.longest_wait_seconds, self._patience.sleep)
                 return self._once(request)
             except Transient as failure:
                 tries += 1
+                if failure.code == "rate-limited" and failure.wait_seconds is not None:
+                    self._gate.close(bucket_of(request.url), failure.wait_seconds)
                 wait = self._patience.wait_before_try(tries, failure.wait_seconds)
                 if wait is None:
                     raise
@@ -92,6 +100,7 @@ class Requests:
                 url=str(response.url),
                 commits=frozenset(commits),
                 total_bytes=total_bytes(response),
+                next_url=_next_page(response),
             )
 
     @contextmanager
@@ -102,6 +111,7 @@ class Requests:
             at_home = at_home and origin_of(url) == self._home  # once it has left, the token stays behind
             response = self._sent(url, request, at_home=at_home)
             with _closing(response):
+                self._heard(response, at_home=at_home)
                 if at_home and "x-repo-commit" in response.headers:
                     commits.add(response.headers["x-repo-commit"])
                 if response.status_code not in _REDIRECTS:
@@ -111,9 +121,20 @@ class Requests:
                 url = next_address(url, response.headers.get("location", ""), request.subject)
         raise not_the_hub(request.subject, f"it redirects {request.subject} more than {MAX_REDIRECTS} times")
 
+    def _heard(self, response: httpx2.Response, *, at_home: bool) -> None:
+        """The reply that took the last of a window says so, and the next request waits instead of being refused."""
+        seconds = nothing_left(response.headers) if at_home and response.status_code < 400 else None
+        if seconds is not None:
+            self._gate.close(bucket_of(response.request.url.path), seconds)
+
     def _sent(self, url: str, request: _Request, *, at_home: bool) -> httpx2.Response:
         headers = request.headers | self._identity.headers(with_token=at_home)
         return send(url, headers, idle_seconds=self._patience.idle_seconds, subject=request.subject)
+
+
+def _next_page(response: httpx2.Response) -> str | None:
+    url = response.links.get("next", {}).get("url")
+    return urljoin(str(response.url), url) if url else None
 
 
 def require_online(subject: Subject) -> None:

@@ -41,12 +41,14 @@ class Lookup:
     requests: Requests
     cache: CommitCache
     directory: Path  # of the repository in the Hub library's cache
+    max_age: float = 0.0  # seconds for which the commit of a branch is believed
 
     def resolve(self) -> Resolved:
         """The commit: without a request where the reference names one that is cached, or when offline."""
         if constants.is_offline_mode():
             return Resolved(info=self._offline(), asked=False)
-        kept = self._kept(self.revision) if COMMIT.fullmatch(self.revision) else None
+        commit = self.revision if COMMIT.fullmatch(self.revision) else self.cache.commit_of(self.revision, self.max_age)
+        kept = self._kept(commit) if commit else None
         if kept is not None:
             return Resolved(info=kept, asked=False)
         return Resolved(info=self._asked(), asked=True)
