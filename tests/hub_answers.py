@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
-from hub_repos import Content, Repo, Sparse, header_of, part_of
+from hub_repos import Content, Repo, Sparse, digest_of, header_of, part_of
 
 if TYPE_CHECKING:
     from hub_server import HubServer
@@ -114,10 +114,29 @@ class Handler(BaseHTTPRequestHandler):
         commit = self._commit(repo, revision or "main")
         with_sizes = "blobs" in parse_qs(urlsplit(self.path).query)
         siblings = [
-            {"rfilename": name, "size": len(content)} if with_sizes else {"rfilename": name}
+            {"rfilename": name, "size": len(content), **digest_of(content)} if with_sizes else {"rfilename": name}
             for name, content in repo.files[commit].items()
         ]
-        self._json({"id": repo.repo_id, "sha": commit, "gated": "auto" if repo.gated else False, "siblings": siblings})
+        state = {"gated": "auto" if repo.gated else False, "private": repo.private, "tags": ["license:apache-2.0"]}
+        self._json({"id": repo.repo_id, "sha": commit, **state, "siblings": siblings})
+
+    def _list(self) -> None:
+        """Pages of ids, the next one named by `Link`."""
+        hub, asked = self.server.hub, {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        author, search = asked.get("author", ""), asked.get("search", "").lower()
+        names = [name for name in hub.repos if name.startswith(f"{author}/" if author else "") and search in name.lower()]
+        start, size = int(asked.get("cursor", 0)), min(hub.page_size, int(asked["limit"]))
+        following = {**asked, "cursor": start + size}
+        link = f'<{hub.next_origin or hub.url}/api/models?{urlencode(following)}>; rel="next"'
+        more = {"Link": link} if start + size < len(names) else {}
+        page = json.dumps([{"id": name} for name in names[start : start + size]]).encode()
+        self._send(200, page, {"Content-Type": "application/json"} | more)
+
+    def _collection(self, slug: str) -> None:
+        if slug in self.server.hub.collections:
+            self._json({"slug": slug, "items": self.server.hub.collections[slug]})
+        else:
+            self._refuse(404, "", "Collection not found")
 
     def _sharded_headers(self, repo_id: str, index: str) -> None:
         repo = self._repo(repo_id, f"/api/models/{{}}/safetensors-metadata/{index}", content=True)
@@ -293,6 +312,8 @@ ROUTES: list[tuple[str, Any]] = [
     (rf"/api/models/{REPO_ID}/revision/(?P<revision>[^/]+)", Handler._info),
     (rf"/api/models/{REPO_ID}/safetensors-metadata/(?P<index>.+)", Handler._sharded_headers),
     (rf"/api/models/{REPO_ID}(?P<revision>)", Handler._info),
+    (r"/api/models", Handler._list),
+    (r"/api/collections/(?P<slug>.+)", Handler._collection),
     (r"/api/agent-harnesses", lambda handler: handler._json({})),
     (rf"/api/resolve-cache/models/{REPO_ID}/(?P<commit>[0-9a-f]{{40}})/(?P<name>.+)", Handler._resolve_cache),
     (rf"/{REPO_ID}/resolve/(?P<revision>[^/]+)/(?P<name>.+)", Handler._resolve),

@@ -51,6 +51,9 @@ class HubServer:
         self.log: list[Seen] = []
         self.rate_limit = '"api";r=499;t=300'
         self.lock = threading.Lock()
+        self.collections: dict[str, list[dict[str, str]]] = {}
+        self.page_size = 1000
+        self.next_origin: str | None = None  # where a page says the next one is; None is here
         self._servers = [Server(self, origin) for origin in ("hub", "storage")]
         self.url, self.storage_url = (f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers)
 

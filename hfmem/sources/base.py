@@ -21,6 +21,19 @@ class Origin:
     gated: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """What the Hub says of a repository beside its files, and what of them is on this machine already."""
+
+    repo_id: str
+    gated: bool
+    private: bool
+    license: str | None
+    digests: Mapping[str, str]  # file → sha256, or git's own name of a small one
+    downloaded: frozenset[str]  # files that are whole in the Hub library's cache
+    cache_dir: str
+
+
 class Source(Protocol):
     """
     A read-only tree of files: names are relative, `/`-separated, and cannot leave the tree.
@@ -55,6 +68,18 @@ class Source(Protocol):
 
         `{"index": {"metadata": …}, "headers": {shard: {tensor: {"dtype", "shape", "data_offsets"}}}}`
         """
+        ...
+
+
+@runtime_checkable
+class Published(Protocol):
+    """A source that is a repository of the Hub."""
+
+    def repository(self) -> Repository: ...
+
+    @property
+    def snapshot(self) -> Source | None:
+        """Its files on this machine, where the Hub library has downloaded some."""
         ...
 
 

@@ -17,6 +17,7 @@ from hfmem.errors import HfmemError
 from hfmem.sources.regular_file import opened
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # git's name of a blob, or its sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from huggingface_hub import constants
 
 from hfmem.errors import BrokenCheckpoint, CannotTell, NetworkError, NotFound
-from hfmem.sources.base import Origin, no_such_file, too_big
+from hfmem.sources.base import Origin, Repository, no_such_file, too_big
 from hfmem.sources.cache_layout import repo_directory
 from hfmem.sources.directory import DirectorySource
 from hfmem.sources.hub_body import Range
@@ -119,6 +119,25 @@ class HubSource:
             if content is not None:
                 self._lookup.cache.keep(self._info.commit, key, content)
         return content
+
+    def repository(self) -> Repository:
+        """What a look before a download wants to know; nothing more is asked of the Hub for it."""
+        info, prefix = self._info, self._root.prefix
+        shown = {name: prefix + name for name in self._root.shown}
+        return Repository(
+            repo_id=info.repo_id,
+            gated=info.gated,
+            private=info.private,
+            license=info.license,
+            digests={name: info.digests[path] for name, path in shown.items() if path in info.digests},
+            downloaded=frozenset(name for name, path in shown.items() if self._is_downloaded(path)),
+            cache_dir=str(self._lookup.directory.parent),
+        )
+
+    @property
+    def snapshot(self) -> DirectorySource | None:
+        """The files of this commit that the Hub library has downloaded."""
+        return self._snapshot
 
     def recall(self, key: str) -> bytes | None:
         """What was kept for this commit, and the folder of it that is looked at."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from hfmem.sources.cache_layout import COMMIT
+from hfmem.sources.cache_layout import COMMIT, DIGEST
 from hfmem.sources.paths import is_safe_name
 from hfmem.sources.reference import is_repo_id
+
+_LICENSE = "license:"
+_WORD = re.compile(r"[\w.\-]{1,60}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,9 @@ class RevisionInfo:
     commit: str
     gated: bool
     files: Mapping[str, int | None]
+    private: bool = False
+    license: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)  # file → sha256, or what git calls it where it is small
 
     def __post_init__(self) -> None:
         if not is_repo_id(self.repo_id):
@@ -29,8 +36,9 @@ class RevisionInfo:
 
     def encode(self) -> bytes:
         """The text to keep."""
-        kept = {"id": self.repo_id, "sha": self.commit, "gated": self.gated, "siblings": _siblings(self.files)}
-        return json.dumps(kept).encode()
+        kept = {"id": self.repo_id, "sha": self.commit, "gated": self.gated, "private": self.private}
+        siblings = [{"rfilename": name, "size": size, "blobId": self.digests.get(name)} for name, size in self.files.items()]
+        return json.dumps({**kept, "tags": [f"{_LICENSE}{self.license}"] * bool(self.license), "siblings": siblings}).encode()
 
 
 def decode_info(text: bytes) -> RevisionInfo:
@@ -43,11 +51,15 @@ def decode_info(text: bytes) -> RevisionInfo:
         raise ValueError("it is no JSON") from error
     if not isinstance(answer, dict):
         raise ValueError("it is no JSON object")
+    repo_id, siblings = _field(answer, "id", str), _field(answer, "siblings", list)
     return RevisionInfo(
-        repo_id=_field(answer, "id", str),
+        repo_id=repo_id,
         commit=_field(answer, "sha", str),
         gated=bool(_field(answer, "gated", (bool, str)) if "gated" in answer else False),
-        files=_readable(_file(sibling) for sibling in _field(answer, "siblings", list)),
+        files=_readable(_file(sibling) for sibling in siblings),
+        private=answer.get("private") is True,
+        license=_license(answer.get("tags")),
+        digests={sibling["rfilename"]: digest for sibling in siblings if (digest := _digest(sibling))},
     )
 
 
@@ -67,8 +79,17 @@ def _field(answer: dict[str, Any], name: str, kind: Any) -> Any:
     return answer[name]
 
 
-def _siblings(files: Mapping[str, int | None]) -> list[dict[str, Any]]:
-    return [{"rfilename": name, "size": size} for name, size in files.items()]
+def _license(tags: object) -> str | None:
+    """The licence as the Hub tags it; what is no short word is none."""
+    words = (str(tag).removeprefix(_LICENSE) for tag in tags if str(tag).startswith(_LICENSE)) if isinstance(tags, list) else ()
+    return next((word for word in words if _WORD.fullmatch(word)), None)
+
+
+def _digest(sibling: dict[str, Any]) -> str | None:
+    """What the content must hash to: sha256 of a large file, git's own name of a small one."""
+    lfs = sibling.get("lfs")
+    digest = lfs.get("sha256") if isinstance(lfs, dict) else sibling.get("blobId")
+    return digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else None
 
 
 def _readable(files: Iterable[tuple[str, int | None]]) -> Mapping[str, int | None]:
