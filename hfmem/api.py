@@ -22,8 +22,8 @@ from hfmem.sources.reference import is_repo_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hfmem.check.values import Checkup
     from hfmem.hardware.report import FitReport
+    from hfmem.hardware.sweep import Sweep
     from hfmem.hardware.values import Target
     from hfmem.memory.engines.values import Card
     from hfmem.memory.training.workload import Training
@@ -53,20 +53,6 @@ def load_source(source: Source) -> Model:
     """The same for a source at hand, such as files in memory."""
     checkpoint = read_checkpoint(source)
     return describe(source.origin, spec_of(source, checkpoint), checkpoint)
-
-
-def check(
-    reference: str | Path, *, revision: str | None = None, token: str | None = None, cache_dir: str | None = None
-) -> Checkup:
-    """
-    Everything that is wrong with a checkpoint's files, or with what a Hub repository says of them.
-
-    A broken file is a finding. Raises `NotFound`, `AccessDenied` and `NetworkError` where nothing can be looked at.
-    """
-    from hfmem.check.doctor import examine
-
-    source = open_source(str(reference), revision=revision, access=Access(token=token, cache_dir=cache_dir))
-    return examine(source, lambda checkpoint: spec_of(source, checkpoint))
 
 
 def spec_of(source: Source, checkpoint: Checkpoint) -> ModelSpec:
@@ -112,10 +98,9 @@ def fit(
     `instead` False leaves the changes out. Raises `UsageError` for a device
     that is not known, and where devices and ranks contradict each other.
     """
-    from hfmem.hardware.parse import parse_targets
     from hfmem.hardware.report import fit_report
 
-    targets = [target for each in on for target in (parse_targets(each) if isinstance(each, str) else (each,))]
+    targets = targets_of(on)
     if not targets:
         raise UsageError("no device was named", code="no-device", hint='--on "RTX 4090", --on 2xH100, --on 80GiB or --on local')
     subject, notes = weighed(model, False), []
@@ -127,6 +112,33 @@ def fit(
             notes.append(Note(code=error.code, message=f"{name} was not tried: {error.message}", hint=error.hint))
     found = fit_report(estimator_of(subject), asked_of(subject, workload), targets, others, grid=grid, instead=instead)
     return replace(found, notes=tuple(notes))
+
+
+def curve(
+    model: Model | str | Path,
+    workload: Inference | Training | None = None,
+    *,
+    x: str = "context",
+    points: Sequence[int] | None = None,
+    on: Sequence[str | Target] = (),
+) -> Sweep:
+    """
+    What a workload needs as its context, batch or ranks (`tp`) grow, and the last number each device holds.
+
+    Without `points`, powers of two to the model's maximum, or to what the workload says of `x`. Raises `UsageError` for an axis
+    the workload has not, and for a device that is not known.
+    """
+    from hfmem.hardware.sweep import sweep
+
+    subject = weighed(model, False)
+    return sweep(estimator_of(subject), asked_of(subject, workload), targets_of(on), x=x, points=points)
+
+
+def targets_of(on: Sequence[str | Target]) -> list[Target]:
+    """Devices by their names or as they are; `local` may be several."""
+    from hfmem.hardware.parse import parse_targets
+
+    return [target for each in on for target in (parse_targets(each) if isinstance(each, str) else (each,))]
 
 
 def asked_of(subject: Model, workload: Inference | Training | None) -> Inference | Training:

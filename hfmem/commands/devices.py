@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hfmem import options as opt
+from hfmem.commands.showing import pictured
 from hfmem.terminal import failures, write
 
 
@@ -33,4 +34,7 @@ def devices(
             found = hardware.find(query, vendor=vendor, min_bytes=least, dtype=dtype)
         if not found:
             raise none_listed(query)
-        write("\n".join(device.name for device in found) if quiet else render_devices(found, format.value))
+        if format is opt.Format.svg and not quiet:
+            write(pictured(render_devices(found), "devices"))
+        else:
+            write("\n".join(device.name for device in found) if quiet else render_devices(found, format.value))

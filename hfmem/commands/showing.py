@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,7 @@ from hfmem.terminal import write
 if TYPE_CHECKING:
     from hfmem.memory.estimate import Estimate
 
-Report = Literal["estimate", "fit", "verification", "checkup"]
+Report = Literal["estimate", "fit", "verification", "checkup", "sweep"]
 # What is shown → for each format the module of `hfmem.report` and its function.
 RENDERERS: dict[Report, dict[opt.Format, str]] = {
     "estimate": {
@@ -37,6 +38,12 @@ RENDERERS: dict[Report, dict[opt.Format, str]] = {
         opt.Format.json: "check_json.render_checkup_json",
         opt.Format.markdown: "check_text.render_checkup_markdown",
     },
+    "sweep": {
+        opt.Format.text: "sweep_report.render_sweep_text",
+        opt.Format.json: "sweep_json.render_sweep_json",
+        opt.Format.markdown: "sweep_report.render_sweep_markdown",
+        opt.Format.svg: "sweep_report.render_sweep_svg",
+    },
 }
 
 
@@ -51,6 +58,21 @@ def show(found: Estimate, format: opt.Format, *, explain: bool, partial: bool, q
 
 
 def rendered(what: Report, found: object, format: opt.Format, **options: Any) -> str:
-    """The report in the format asked for."""
-    module, _, function = RENDERERS[what][format].partition(".")
-    return str(getattr(import_module(f"hfmem.report.{module}"), function)(found, **options))
+    """The report in the format asked for; a picture is one of its text, unless the report draws its own."""
+    renderers = RENDERERS[what]
+    if format is opt.Format.svg and format not in renderers:
+        return pictured(rendered(what, found, opt.Format.text, **options), what)
+    return str(renderer(renderers[format])(found, **options))
+
+
+def pictured(text: str, what: str) -> str:
+    from hfmem.report.picture import render_picture
+
+    return render_picture(text, f"hfmem {what}")
+
+
+def renderer(name: str) -> Callable[..., Any]:
+    """The function of that name in a module of `hfmem.report`, which is loaded now."""
+    module, _, function = name.partition(".")
+    found: Callable[..., Any] = getattr(import_module(f"hfmem.report.{module}"), function)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from hfmem.memory.engines.values import Capacity
@@ -134,6 +135,7 @@ class Estimate:
     stored_bytes: int | None
     workload: Inference | Training
     phases: tuple[Phase, ...]
+    format: str = "safetensors"  # of the checkpoint
     notes: tuple[Note, ...] = ()
     resolved: Mapping[str, object] = field(default_factory=dict)  # every option with the value it was given or took
     totals: Mapping[str, int] = field(default_factory=dict)  # other ways to count the peak, such as bytes allocated
@@ -154,6 +156,10 @@ class Estimate:
     def complete(self) -> bool:
         """Whether every item of every phase is known."""
         return all(item.num_bytes is not None for phase in self.phases for item in phase.items)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; the report is found by its name, for nothing here knows of reports."""
+        return str(import_module("hfmem.report.html_estimate").render_estimate_html(self))
 
     def item(self, name: str) -> Item | None:
         """An item of the peak phase by its name."""

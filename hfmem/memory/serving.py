@@ -31,6 +31,7 @@ def estimate_inference(model: Model, workload: Inference, card: Card | None = No
         stored_bytes=total_stored(model),
         workload=workload,
         phases=found,
+        format=model.checkpoint.format,
         notes=notes,
         resolved=resolved(workload, setting) | options,
         capacity=capacity,

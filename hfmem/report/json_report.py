@@ -115,6 +115,7 @@ def model_dict(estimate: Estimate) -> dict[str, Any]:
         "stored_bytes": estimate.stored_bytes,
         "loaded_bytes": weights.loaded_bytes if weights else None,
         "weights": weights_dict(weights),
+        "format": estimate.format,
     }
 
 

@@ -58,6 +58,7 @@ def estimate_of(model: Model, workload: Training, context: int, found: tuple[Pha
         stored_bytes=model.checkpoint.stored_bytes,
         workload=workload,
         phases=found,
+        format=model.checkpoint.format,
         notes=(*model.notes, *notes),
         resolved=resolved(workload, context),
         totals=totals(found),
