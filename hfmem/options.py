@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ class Format(str, Enum):
     text = "text"
     json = "json"
     markdown = "markdown"
+    svg = "svg"
 
 
 ModelArg = Annotated[str, typer.Argument(help="A directory or file, a Hub id (org/name[@revision]), hf://… or a Hub URL.")]
@@ -110,3 +112,41 @@ MinMemoryOpt = Annotated[str | None, typer.Option(help="At least this much memor
 RunsOpt = Annotated[str | None, typer.Option(help="Computes in this dtype: bfloat16, fp8, fp4, int8.")]
 LocalOpt = Annotated[bool, typer.Option("--local", help="The devices in this machine.")]
 NamesOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print the names and nothing else.")]
+AxisOpt = Annotated[str, typer.Option("--x", help="What grows: context, batch or tp; its own option is where it ends.")]
+OutputOpt = Annotated[Path | None, typer.Option("--output", "-o", help="A file to write: .svg, .html or .png [png: plot extra].")]
+PlotTrainOpt = Annotated[bool, typer.Option("--train", help="Draw a training step; takes every option of `hfmem train`.")]
+WidthOpt = Annotated[
+    int | None, typer.Option(help="Columns of the chart in a terminal [default: the terminal's].", min=20, max=1000)
+]
+LastOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print the last number that fits, a line a device.")]
+ListArg = Annotated[
+    str | None, typer.Argument(help="A list: a file (lines, CSV, JSON Lines), - for standard input, or hf://collections/…")
+]
+ColumnOpt = Annotated[str | None, typer.Option(help="The column of models [default: model_id, model, id …].")]
+AuthorOpt = Annotated[str | None, typer.Option(help="The models of a user or organisation instead of a list.")]
+SearchOpt = Annotated[str | None, typer.Option(help="The models whose name holds this instead of a list.")]
+LimitOpt = Annotated[
+    int, typer.Option(help="How many models --author and --search give, the most downloaded.", min=1, max=100_000)
+]
+BatchTrainOpt = Annotated[bool, typer.Option("--train", help="A training step of each; takes every option of `hfmem train`.")]
+OutputsOpt = Annotated[
+    list[Path] | None,
+    typer.Option("--output", "-o", help="A file: .html .csv .jsonl .json .md .parquet or .txt; may be given again."),
+]
+BatchFormatOpt = Annotated[
+    str | None, typer.Option("--format", help="On standard output: text, json, jsonl, csv, markdown or html [default: text].")
+]
+AsCompletedOpt = Annotated[bool, typer.Option("--as-completed", help="Print rows as JSON Lines as soon as they are known.")]
+ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on from the journal of a run that did not end.")]
+JournalOpt = Annotated[Path | None, typer.Option(help="Where finished rows are kept [default: beside the first output].")]
+PartOpt = Annotated[
+    list[str] | None, typer.Option("--shard", help="A part of the list, as 2/8; with --train also how devices share a model.")
+]
+SchedulerOpt = Annotated[str | None, typer.Option(help="The address of a dask scheduler whose workers do it [dask extra].")]
+WorkersOpt = Annotated[int, typer.Option(help="Models at once.", min=1, max=1024)]
+MaxAgeOpt = Annotated[float, typer.Option(help="Seconds for which a branch that was asked for is not asked for again.", min=0)]
+StrictBatchOpt = Annotated[bool, typer.Option("--strict", help="Exit 8 when a model has no estimate.")]
+SilentOpt = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+LocalDirOpt = Annotated[Path | None, typer.Option(help="A copy of the repository: say what of it is missing.")]
+HashOpt = Annotated[bool, typer.Option("--hash", help="Compare contents with the Hub's digests; reads every byte.")]
+ClassOpt = Annotated[bool, typer.Option("--verify", help="Compare tensors with the model's class [needs the verify extra].")]

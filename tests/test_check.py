@@ -12,10 +12,9 @@ from gguf_builder import gguf
 from hub_server import Content, HubServer, pointed_at
 from typer.testing import CliRunner
 
-from hfmem import api
 from hfmem.check.values import Checkup
+from hfmem.checking import check
 from hfmem.cli import app
-from hfmem.errors import AccessDenied
 
 INDEX = checkpoints.INDEX
 A, B = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -270,7 +269,7 @@ DAMAGES: list[tuple[str, Damage, str, str, str | None]] = [
 
 
 def test_a_good_checkpoint_has_no_findings(tmp_path: Path) -> None:
-    found = api.check(good(tmp_path / "good"))
+    found = check(good(tmp_path / "good"))
     assert (found.verdict, found.findings, found.num_files, found.num_tensors) == ("healthy", (), 5, 21)
     assert found.stored_bytes == index()["metadata"]["total_size"]
 
@@ -280,7 +279,7 @@ def test_damage_is_named(damage: Damage, verdict: str, code: str, file: str | No
     directory = good(tmp_path / "good")
     damage(directory)
     before = listing(directory)
-    found = api.check(directory)
+    found = check(directory)
     assert (code, file) in {(each.code, each.file) for each in found.findings}, found.findings
     assert found.verdict == verdict, found.findings
     assert listing(directory) == before
@@ -294,7 +293,7 @@ def test_every_fault_is_found_not_the_first_alone(tmp_path: Path) -> None:
     directory = good(tmp_path / "good")
     for damage in (cut(A, -1), put(B, POINTER), put("config.json", b"[]"), put("x.incomplete", b"")):
         damage(directory)
-    assert {each.code for each in api.check(directory).findings} >= {
+    assert {each.code for each in check(directory).findings} >= {
         "truncated",
         "lfs-pointer",
         "not-an-object",
@@ -306,7 +305,7 @@ def test_thousands_alike_are_counted(tmp_path: Path) -> None:
     names: dict[str, tuple[int, ...]] = {f"t{number}": (1,) for number in range(500)}
     directory = good(tmp_path / "good")
     rewritten({A: names, B: SHARDS[B]}, indexed=False)(directory)
-    found = api.check(directory)
+    found = check(directory)
     assert any(
         each.message.startswith("480 more of index-mismatch") or "more of index-mismatch" in each.message
         for each in found.findings
@@ -316,7 +315,7 @@ def test_thousands_alike_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", checkpoints.names())
 def test_no_real_checkpoint_is_accused(name: str, tmp_path: Path) -> None:
-    assert broken(api.check(checkpoints.write(name, tmp_path / "it"))) == []
+    assert broken(check(checkpoints.write(name, tmp_path / "it"))) == []
 
 
 def broken(found: Checkup) -> list[str]:
@@ -350,24 +349,24 @@ def test_the_command_of_a_good_one_and_of_none(tmp_path: Path) -> None:
 def test_a_file_alone_needs_no_config(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     checkpoints.write_file(file, header(SHARDS[A]))
-    assert api.check(file).findings == ()
+    assert check(file).findings == ()
     cut("model.safetensors", -1)(tmp_path)
-    assert [each.code for each in api.check(file).findings] == ["truncated"]
+    assert [each.code for each in check(file).findings] == ["truncated"]
 
 
 @pytest.mark.parametrize(("method", "verdict"), [("awq", "suspicious"), ("bitsandbytes", "healthy"), ("torchao", "healthy")])
 def test_a_method_applied_while_loading_needs_no_packed_files(method: str, verdict: str, tmp_path: Path) -> None:
     directory = good(tmp_path / "good")
     config(quantization_config={"quant_method": method, "bits": 4})(directory)
-    assert api.check(directory).verdict == verdict
+    assert check(directory).verdict == verdict
 
 
 def test_a_gguf_needs_no_config_and_its_damage_is_found(tmp_path: Path) -> None:
     content = gguf({"general.architecture": "llama"}, {"token_embd.weight": ("Q4_K", [256, 8])})
     (tmp_path / "m.gguf").write_bytes(content)
-    assert broken(api.check(tmp_path)) == []
+    assert broken(check(tmp_path)) == []
     (tmp_path / "m.gguf").write_bytes(content[: len(content) - 10])
-    assert api.check(tmp_path).verdict == "broken"
+    assert check(tmp_path).verdict == "broken"
 
 
 @pytest.fixture
@@ -397,12 +396,21 @@ def test_a_repository_is_judged_without_a_download(
     if damage:
         damage(directory)
     hub.add("org/name", repository(directory))
-    found = api.check("org/name")
+    found = check("org/name")
     assert (found.verdict, [each.code for each in found.findings]) == (verdict, codes)
     assert hub.num_requests < 12 and sum(seen.body_bytes for seen in hub.log) < 30_000
 
 
 def test_a_repository_that_may_not_be_read_is_no_broken_one(hub: HubServer, tmp_path: Path) -> None:
     hub.add("org/name", repository(good(tmp_path / "good")), gated=True)
-    with pytest.raises(AccessDenied):
-        api.check("org/name")
+    found = check("org/name")
+    assert (found.verdict, [each.code for each in found.findings]) == ("suspicious", ["gated"])
+    assert found.preflight is not None
+    assert (found.preflight.gated, found.preflight.may_read) == (True, False)
+    assert {each.name for each in found.preflight.files} == {A, B, INDEX, "config.json", "tokenizer.json"}
+    command = CliRunner().invoke(app, ["check", "org/name"])
+    assert command.exit_code == 5
+    assert "gated, and you may not read it" in command.stdout
+    hub.allow("hf_token")
+    seen = check("org/name", token="hf_token")
+    assert (seen.verdict, seen.preflight is not None and seen.preflight.may_read) == ("healthy", True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from hfmem.errors import HfmemError
+from hfmem.memory.estimate import DeviceFit
 from hfmem.sources.base import Origin
 
 Severity = Literal["broken", "suspicious", "note"]
@@ -27,6 +29,60 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """One file a loader fetches, and whether it is on this machine already."""
+
+    name: str
+    num_bytes: int | None
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """
+    What a download would bring, before it begins.
+
+    The `ram_…` bytes are of host memory while the model is loaded: onto a GPU the largest file, which is mapped (safetensors)
+    or read whole (pickles); onto the CPU all weights.
+    """
+
+    repo_id: str
+    revision: str
+    commit: str | None
+    gated: bool
+    private: bool
+    may_read: bool
+    license: str | None
+    formats: tuple[str, ...]
+    files: tuple[Fetch, ...]  # what from_pretrained gets
+    left_out: Mapping[str, int]  # ending of files that are not fetched → their bytes
+    vllm_bytes: int | None  # of weights, where vLLM fetches others
+    target: str  # the cache, or the directory that was named
+    free_bytes: int | None
+    ram_gpu_bytes: int | None
+    ram_cpu_bytes: int | None
+    command: str
+
+    @property
+    def num_bytes(self) -> int:
+        """All that is fetched; files the Hub gives no size of count nothing."""
+        return sum(each.num_bytes or 0 for each in self.files)
+
+    @property
+    def missing(self) -> tuple[Fetch, ...]:
+        """What is still to be downloaded."""
+        return tuple(each for each in self.files if not each.is_here)
+
+    @property
+    def missing_bytes(self) -> int:
+        return sum(each.num_bytes or 0 for each in self.missing)
+
+    @property
+    def has_room(self) -> bool | None:
+        return None if self.free_bytes is None else self.missing_bytes <= self.free_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkup:
     """All findings of one checkpoint, the worst first; counts are of what could be read."""
 
@@ -35,6 +91,8 @@ class Checkup:
     num_files: int
     num_tensors: int
     stored_bytes: int | None
+    preflight: Preflight | None = None  # of a Hub repository
+    devices: tuple[DeviceFit, ...] = ()
 
     @property
     def verdict(self) -> str:

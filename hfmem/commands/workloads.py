@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hfmem.memory.workload import Inference
 
 SHARED = ("batch", "context", "encoder_tokens")  # serving and training both have them
-NOT_SHARED = ("explain", "partial", "verify", "exit_code", "on")
+NOT_SHARED = ("model", "explain", "partial", "verify", "exit_code", "on")
 
 
 def takes_options_of(*commands: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from hfmem._version import __version__
-from hfmem.check.values import Checkup
-from hfmem.report.json_report import origin_dict
+from hfmem.check.values import Checkup, Preflight
+from hfmem.report.json_report import device_dict, origin_dict
 
 
 def render_checkup_json(found: Checkup) -> str:
@@ -24,6 +24,15 @@ def to_dict(found: Checkup) -> dict[str, Any]:
         "num_files": found.num_files,
         "num_tensors": found.num_tensors,
         "stored_bytes": found.stored_bytes,
+        "preflight": preflight_dict(found.preflight) if found.preflight else None,
+        "devices": [device_dict(fit) for fit in found.devices],
         "findings": [asdict(each) for each in found.findings],
         "versions": {"hfmem": __version__},
     }
+
+
+def preflight_dict(found: Preflight) -> dict[str, Any]:
+    """Every file with its bytes, and the sums of them."""
+    told = asdict(found)
+    told["files"] = [{"name": each.name, "bytes": each.num_bytes, "here": each.is_here} for each in found.files]
+    return {**told, "num_bytes": found.num_bytes, "missing_bytes": found.missing_bytes, "has_room": found.has_room}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hfmem.check.values import Checkup, Finding
+from hfmem.report.device_lines import device_rows, device_table
 from hfmem.report.escape import markdown, terminal
+from hfmem.report.preflight_lines import facts, preflight_lines
 from hfmem.units import disk
 
 SIGNS = {"broken": "✗", "suspicious": "?", "note": "·"}
@@ -14,6 +16,10 @@ SIGNS = {"broken": "✗", "suspicious": "?", "note": "·"}
 def render_checkup(found: Checkup) -> str:
     """The whole report, without a trailing newline."""
     lines = [terminal(heading(found)), ""]
+    if found.preflight:
+        lines += [*preflight_lines(found.preflight), ""]
+    if found.devices:
+        lines += [*device_table(list(found.devices)), ""]
     for each in found.findings:
         lines += finding_lines(each)
     return "\n".join([*lines, *([""] if found.findings else []), f"{found.verdict}: {summary(found)}"])
@@ -47,4 +53,8 @@ def render_checkup_markdown(found: Checkup) -> str:
         for each in found.findings
     ]
     table = ["", "| severity | code | file | finding | hint |", "|---|---|---|---|---|", *rows] if rows else []
-    return "\n".join([f"### {markdown(heading(found))}", "", f"**{found.verdict}**: {summary(found)}", *table])
+    lines = [f"### {markdown(heading(found))}", "", f"**{found.verdict}**: {summary(found)}", *table]
+    if found.preflight:
+        lines += ["", *(f"- **{name}**: {markdown(text)}" for name, text in facts(found.preflight))]
+        lines += ["", "```sh", terminal(found.preflight.command).replace("`", "'"), "```"]
+    return "\n".join([*lines, *(["", *device_rows(list(found.devices))] if found.devices else [])])

@@ -22,6 +22,7 @@ from hfmem.witness.values import Counted, Row, Sizes
 
 WITNESS = "class on meta"
 PACKING_SECTIONS = ("quantization_config", "compression_config", "quantization")
+NOT_IN_CLASS = "not in the class: "
 RENAMED = {"gamma": "weight", "beta": "bias"}
 
 
@@ -119,6 +120,15 @@ def matched(weights: Weights, found: Counted, paired: Mapping[str, str]) -> tupl
     return total, met, missing
 
 
+def strangers(model: Model, found: Counted) -> tuple[str, tuple[str, ...]]:
+    """The first tensor of the class that the files have not ("" for none), and the modules of the files it does not know."""
+    if model.weights is None:
+        return "", ()
+    paired = paired_names(model.weights, found)
+    extra = tuple(row.reason.removeprefix(NOT_IN_CLASS) for row in extra_modules(model.weights, paired))
+    return matched(model.weights, found, paired)[2], extra
+
+
 def byte_reasons(weights: Weights, found: Counted, width: int) -> Iterator[Difference]:
     """Why files and class differ in bytes where they agree in parameters; `width` is the model dtype's bytes an element."""
     sums: dict[str, list[int]] = {}
@@ -143,7 +153,7 @@ def extra_modules(weights: Weights, paired: Mapping[str, str]) -> Iterator[Diffe
         if portion.elements and name not in paired:
             extra[name.rpartition(".")[0] or name] += portion.elements  # a module's weight and bias together
     for module, elements in sorted(extra.items()):
-        yield Difference(reason=f"not in the class: {module}", elements=elements, num_bytes=0)
+        yield Difference(reason=f"{NOT_IN_CLASS}{module}", elements=elements, num_bytes=0)
 
 
 def class_name(portion: Portion) -> str:

@@ -1,0 +1,37 @@
+"""The rows of a list as a Parquet file, for those who query it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from hfmem.errors import CannotTell
+from hfmem.report.batch_columns import Column, columns_of
+from hfmem.report.batch_rows import Row
+
+ROWS_AT_ONCE = 1000
+
+
+def render_batch_parquet(rows: Iterable[Row]) -> Iterator[bytes]:
+    """The whole file, which is small, for it is packed. Raises `CannotTell` where pyarrow is not installed."""
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError as error:
+        hint = "pip install 'hfmem-cli[parquet]'"
+        raise CannotTell("Parquet needs pyarrow, which is not installed", code="missing-extra", hint=hint) from error
+    columns = columns_of(rows)
+    schema = arrow.schema([(column.name, arrow.int64() if column.is_number else arrow.string()) for column in columns])
+    sink, left = io.BytesIO(), iter(rows)
+    with parquet.ParquetWriter(sink, schema) as writer:
+        while part := list(islice(left, ROWS_AT_ONCE)):
+            writer.write_table(arrow.table({column.name: values_of(part, column) for column in columns}, schema=schema))
+    yield sink.getvalue()
+
+
+def values_of(rows: list[Row], column: Column) -> list[Any]:
+    """The column's values, text as it is: no program takes a Parquet cell for a formula."""
+    values = [column.value(row) for row in rows]
+    return values if column.is_number else [None if value is None else str(value) for value in values]
