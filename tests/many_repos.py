@@ -12,9 +12,14 @@ HIDDEN, VOCAB = 64, 256
 
 def model(layers: int, *, config: bytes | None = None) -> dict[str, Content]:
     """A Llama of so many layers in one file: weights are zeros that are never sent."""
-    tensors = {"model.embed_tokens.weight": ("BF16", (VOCAB, HIDDEN), VOCAB * HIDDEN * 2)}
+    tensors: dict[str, tuple[str, tuple[int, ...], int]] = {
+        "model.embed_tokens.weight": ("BF16", (VOCAB, HIDDEN), VOCAB * HIDDEN * 2)
+    }
     tensors |= {"lm_head.weight": ("BF16", (VOCAB, HIDDEN), VOCAB * HIDDEN * 2)}
+    tensors["model.norm.weight"] = ("BF16", (HIDDEN,), HIDDEN * 2)
     for layer in range(layers):
+        for name in ("input_layernorm", "post_attention_layernorm"):
+            tensors[f"model.layers.{layer}.{name}.weight"] = ("BF16", (HIDDEN,), HIDDEN * 2)
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
             tensors[f"model.layers.{layer}.self_attn.{name}.weight"] = ("BF16", (HIDDEN, HIDDEN), HIDDEN * HIDDEN * 2)
         for name, shape in {"gate_proj": (128, HIDDEN), "up_proj": (128, HIDDEN), "down_proj": (HIDDEN, 128)}.items():

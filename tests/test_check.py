@@ -244,6 +244,7 @@ DAMAGES: list[tuple[str, Damage, str, str, str | None]] = [
     ("an index that is empty", put(INDEX, b""), "broken", "empty-file", INDEX),
     ("no index, a number missing", removed(INDEX, B), "broken", "missing-shard", B),
     ("no config", removed("config.json"), "suspicious", "no-config", None),
+    ("no weights", removed(A, B, INDEX), "suspicious", "no-weights", None),
     ("a config cut short", cut("config.json", 30), "broken", "bad-json", "config.json"),
     ("a config that is a list", put("config.json", b"[]"), "broken", "not-an-object", "config.json"),
     ("a config that is a pointer", put("config.json", POINTER), "broken", "lfs-pointer", "config.json"),

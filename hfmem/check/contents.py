@@ -51,6 +51,9 @@ def meaning_findings(source: Source, spec: ModelSpec, checkpoint: Checkpoint) ->
     wrong: Severity = "broken" if spec.is_native else "suspicious"
     for remark in disagreements(spec, checkpoint):
         yield Finding(severity=wrong, code=remark.code, message=remark.message, file="config.json", hint=remark.hint)
+    if checkpoint.format == "config-only":
+        message, hint = "there are no weights here, only a configuration", "download them, or name the directory they are in"
+        yield Finding(severity="suspicious", code="no-weights", message=message, hint=hint)
     yield from packing(spec, checkpoint)
     yield from vocabulary(source, spec)
     yield from adapter(checkpoint)
