@@ -83,7 +83,7 @@ def test_many_shards_are_one_pattern(hub: HubServer) -> None:
     assert len(found.files) == 32
     assert found.left_out == {".bin": 150 * 10**9}
     assert found.formats == ("safetensors", "pytorch")
-    assert (found.ram_gpu_bytes, found.num_bytes) == (max(each.num_bytes or 0 for each in found.files), found.missing_bytes)
+    assert found.host_mapped_bytes == sum(each.num_bytes or 0 for each in found.files if each.name.endswith(".safetensors"))
 
 
 def test_a_whole_repository_needs_no_pattern(hub: HubServer) -> None:
@@ -106,6 +106,14 @@ def test_vllm_fetches_the_consolidated_files_where_there_are_any(hub: HubServer)
     found = look(hub, {**sharded(2), "consolidated.safetensors": Sparse(b"", 7)})
     assert found.vllm_bytes == 7
     assert look(hub, sharded(2)).vllm_bytes is None
+
+
+@pytest.mark.parametrize(("dtype", "width"), [("bfloat16", 0), ("float32", 4), ("float16", 2)])
+def test_weights_in_another_dtype_than_the_configurations_take_main_memory(hub: HubServer, dtype: str, width: int) -> None:
+    config = json.loads(SMALL["config.json"]) if isinstance(SMALL["config.json"], bytes) else {}
+    found = look(hub, {**SMALL, "config.json": json.dumps({**config, "torch_dtype": dtype}).encode()})
+    layer = 2 * 64 + 4 * 64 * 64 + 3 * 128 * 64
+    assert found.host_converted_bytes == width * (2 * layer + 2 * 256 * 64 + 64)
 
 
 def test_it_costs_no_request_more_than_an_estimate(hub: HubServer) -> None:

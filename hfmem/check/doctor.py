@@ -97,6 +97,7 @@ def compare(found: Examination, repository: Published, *, whole: Examination | N
         repository.repository(),
         of.source.files(),
         of.checkpoint,
+        of.spec,
         may_read=of.may_read,
         local=local,
         local_dir=local_dir,

@@ -10,9 +10,11 @@ from pathlib import Path
 from hfmem.check.fetching import download_command, fetched, formats_of, is_weight, vllm_weights
 from hfmem.check.values import Fetch, Finding, Preflight
 from hfmem.checkpoint.tensors import Checkpoint
+from hfmem.model.spec import ModelSpec
 from hfmem.sources.base import Origin, Repository
 
 MAIN = "main"
+FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
 
 
 def preflight(
@@ -20,6 +22,7 @@ def preflight(
     repository: Repository,
     files: Mapping[str, int | None],
     checkpoint: Checkpoint | None,
+    spec: ModelSpec | None,
     *,
     may_read: bool,
     local: Mapping[str, int | None] | None = None,
@@ -49,10 +52,25 @@ def preflight(
         vllm_bytes=other_bytes(files, weights),
         target=target,
         free_bytes=free_bytes(Path(target)),
-        ram_gpu_bytes=max((files[name] or 0 for name in weights), default=None),
-        ram_cpu_bytes=sum(files[name] or 0 for name in weights) if weights else None,
+        host_mapped_bytes=sum(files[name] or 0 for name in weights),
+        host_converted_bytes=converted_bytes(checkpoint, spec) if checkpoint and spec else None,
         command=download_command(repository.repo_id, revision, files, missing or names, local_dir),
     )
+
+
+def converted_bytes(checkpoint: Checkpoint, spec: ModelSpec) -> int | None:
+    """
+    What from_pretrained makes of weights that are stored in another dtype than config.json names: elements × that dtype's bytes.
+
+    None where no header was read. Packed weights are loaded as they are.
+    """
+    groups = [group for part in checkpoint.parts() for group in part.groups]
+    if not groups:
+        return None
+    if spec.dtype not in FLOATS or spec.quantization:
+        return 0
+    width = FLOATS[spec.dtype]
+    return sum(group.num_elements * width for group in groups if group.dtype in FLOATS and group.dtype != spec.dtype)
 
 
 def is_same(local: Mapping[str, int | None], files: Mapping[str, int | None], name: str) -> bool:

@@ -42,8 +42,8 @@ class Preflight:
     """
     What a download would bring, before it begins.
 
-    The `ram_…` bytes are of host memory while the model is loaded: onto a GPU the largest file, which is mapped (safetensors)
-    or read whole (pickles); onto the CPU all weights.
+    The `host_…` bytes are of main memory while from_pretrained loads: files are mapped, and what is mapped the system may drop
+    again; of its own it takes only what it converts to another dtype (measured: docs/method.md, "Before a download").
     """
 
     repo_id: str
@@ -59,8 +59,8 @@ class Preflight:
     vllm_bytes: int | None  # of weights, where vLLM fetches others
     target: str  # the cache, or the directory that was named
     free_bytes: int | None
-    ram_gpu_bytes: int | None
-    ram_cpu_bytes: int | None
+    host_mapped_bytes: int
+    host_converted_bytes: int | None
     command: str
 
     @property

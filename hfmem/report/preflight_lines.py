@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hfmem.check.values import Preflight
 from hfmem.report.escape import terminal
-from hfmem.units import disk
+from hfmem.units import disk, memory
 
 ROW = "{:<10} {}"
 MOST_FILES = 12
@@ -29,9 +29,8 @@ def facts(found: Preflight) -> Iterator[tuple[str, str]]:
     yield "revision", f"{found.revision}{commit} · {access(found)} · {found.license or 'no licence stated'}"
     yield "formats", ", ".join(found.formats) or "no weights"
     yield "disk", f"{found.target}: {room(found)}"
-    if found.ram_gpu_bytes is not None and found.ram_cpu_bytes is not None:
-        onto = f"onto a GPU {disk(found.ram_gpu_bytes)}, onto the CPU {disk(found.ram_cpu_bytes)}"
-        yield "loading", f"host memory of at most: {onto}"
+    if found.host_mapped_bytes:
+        yield "loading", loading(found)
     if found.left_out:
         yield "left out", ", ".join(f"{ending} {disk(size)}" for ending, size in found.left_out.items())
     if found.vllm_bytes is not None:
@@ -51,6 +50,15 @@ def access(found: Preflight) -> str:
     if kind == "public":
         return kind
     return f"{kind}, and you may read it" if found.may_read else f"{kind}, and you may not read it"
+
+
+def loading(found: Preflight) -> str:
+    """Main memory while from_pretrained loads."""
+    mapped = f"maps {disk(found.host_mapped_bytes)} of files, which the system may drop again"
+    if found.host_converted_bytes is None:
+        return mapped
+    own = memory(found.host_converted_bytes) if found.host_converted_bytes else "nothing"
+    return f"{mapped}; takes {own} of main memory of its own"
 
 
 def room(found: Preflight) -> str:
