@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfmem import api
-from hfmem.check.doctor import Examination, compare, examine
-from hfmem.check.hashes import Told, bytes_to_hash, hash_findings
-from hfmem.check.values import Checkup, Finding
+from hfmem.doctor.examine import Examination, compare, examine
+from hfmem.doctor.hashes import Told, bytes_to_hash, hash_findings
+from hfmem.doctor.values import Checkup, Finding
 from hfmem.errors import CannotTell, NotFound, UsageError
 from hfmem.hardware.values import Target
 from hfmem.memory.subject import Model, describe

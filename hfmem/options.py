@@ -131,10 +131,11 @@ LimitOpt = Annotated[
 BatchTrainOpt = Annotated[bool, typer.Option("--train", help="A training step of each; takes every option of `hfmem train`.")]
 OutputsOpt = Annotated[
     list[Path] | None,
-    typer.Option("--output", "-o", help="A file: .html .csv .jsonl .json .md .parquet or .txt; may be given again."),
+    typer.Option("--output", "-o", help="A file: .html .csv .jsonl .json .md .parquet .svg or .txt; may be given again."),
 ]
 BatchFormatOpt = Annotated[
-    str | None, typer.Option("--format", help="On standard output: text, json, jsonl, csv, markdown or html [default: text].")
+    str | None,
+    typer.Option("--format", help="On standard output: text, json, jsonl, csv, markdown, html or svg [default: text]."),
 ]
 AsCompletedOpt = Annotated[bool, typer.Option("--as-completed", help="Print rows as JSON Lines as soon as they are known.")]
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on from the journal of a run that did not end.")]

@@ -12,9 +12,9 @@ from gguf_builder import gguf
 from hub_server import Content, HubServer, pointed_at
 from typer.testing import CliRunner
 
-from hfmem.check.values import Checkup
 from hfmem.checking import check
 from hfmem.cli import app
+from hfmem.doctor.values import Checkup
 
 INDEX = checkpoints.INDEX
 A, B = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

@@ -16,10 +16,10 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 from many_repos import model
 from typer.testing import CliRunner
 
-from hfmem.check.fetching import fetched, patterns
-from hfmem.check.values import Preflight
 from hfmem.checking import check
 from hfmem.cli import app
+from hfmem.doctor.fetching import fetched, patterns
+from hfmem.doctor.values import Preflight
 from hfmem.errors import CannotTell, NotFound, UsageError
 
 SMALL: dict[str, Content] = {**model(2), "tokenizer.json": b'{"model": {"vocab": {"a": 0}}}', "README.md": b"# words"}

@@ -21,7 +21,7 @@ from hfmem.errors import ExitCode, UsageError
 from hfmem.sources.rate_limit import opens_in
 from hfmem.terminal import complain, write
 
-ON_STDOUT = ("text", "json", "jsonl", "csv", "markdown", "html")
+ON_STDOUT = ("text", "json", "jsonl", "csv", "markdown", "html", "svg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,11 +22,12 @@ REPORTS = {
     "csv": "batch_csv.render_batch_csv",
     "markdown": "batch_text.render_batch_markdown",
     "html": "batch_html.render_batch_html",
+    "svg": "batch_picture.render_batch_picture",
     "parquet": "batch_parquet.render_batch_parquet",
 }
 ENDINGS = {
     ".txt": "text", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".md": "markdown",
-    ".markdown": "markdown", ".html": "html", ".htm": "html", ".parquet": "parquet",
+    ".markdown": "markdown", ".html": "html", ".htm": "html", ".svg": "svg", ".parquet": "parquet",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from hfmem.errors import ExitCode
 from hfmem.terminal import failures, write
 
 if TYPE_CHECKING:
-    from hfmem.check.values import Checkup
+    from hfmem.doctor.values import Checkup
 
 
 def check(

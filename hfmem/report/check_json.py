@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hfmem._version import __version__
-from hfmem.check.values import Checkup, Preflight
+from hfmem.doctor.values import Checkup, Preflight
 from hfmem.report.json_report import device_dict, origin_dict
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hfmem.check.values import Checkup, Finding
+from hfmem.doctor.values import Checkup, Finding
 from hfmem.report.device_lines import device_rows, device_table
 from hfmem.report.escape import markdown, terminal
 from hfmem.report.preflight_lines import facts, preflight_lines

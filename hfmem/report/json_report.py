@@ -12,7 +12,7 @@ from hfmem.memory.estimate import DeviceFit, Estimate, Item, Note, Phase, Varian
 from hfmem.memory.weights import TORCH_NAMES, Weights
 
 if TYPE_CHECKING:
-    from hfmem.check.values import Checkup
+    from hfmem.doctor.values import Checkup
 
 
 def render_json(estimate: Estimate) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hfmem.check.values import Preflight
+from hfmem.doctor.values import Preflight
 from hfmem.report.escape import terminal
 from hfmem.units import disk, memory
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hfmem.check.values import Finding, failed
 from hfmem.checkpoint.formats import INDEXES, choose, missing_numbers
 from hfmem.checkpoint.header import Header
 from hfmem.checkpoint.index import MAX_INDEX_BYTES, ShardIndex, parse_index
 from hfmem.checkpoint.json_text import clip
 from hfmem.checkpoint.shards import read_header
+from hfmem.doctor.values import Finding, failed
 from hfmem.errors import HfmemError
 from hfmem.sources.base import Source
 

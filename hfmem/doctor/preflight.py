@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from hfmem.check.fetching import download_command, fetched, formats_of, is_weight, vllm_weights
-from hfmem.check.values import Fetch, Finding, Preflight
 from hfmem.checkpoint.tensors import Checkpoint
+from hfmem.doctor.fetching import download_command, fetched, formats_of, is_weight, vllm_weights
+from hfmem.doctor.values import Fetch, Finding, Preflight
 from hfmem.model.spec import ModelSpec
 from hfmem.sources.base import Origin, Repository
 

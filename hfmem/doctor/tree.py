@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from hfmem.check.values import Finding, Severity, failed
+from hfmem.doctor.values import Finding, Severity, failed
 from hfmem.errors import HfmemError
 from hfmem.sources.base import Source
 

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from hfmem.check.contents import config_findings, meaning_findings
-from hfmem.check.preflight import missing_findings, preflight, room_findings
-from hfmem.check.shards import folders, weight_findings
-from hfmem.check.tree import file_findings
-from hfmem.check.values import SEVERITIES, Checkup, Finding, Preflight, Severity, failed
 from hfmem.checkpoint.read import read_checkpoint
 from hfmem.checkpoint.tensors import Checkpoint
+from hfmem.doctor.contents import config_findings, meaning_findings
+from hfmem.doctor.preflight import missing_findings, preflight, room_findings
+from hfmem.doctor.shards import folders, weight_findings
+from hfmem.doctor.tree import file_findings
+from hfmem.doctor.values import SEVERITIES, Checkup, Finding, Preflight, Severity, failed
 from hfmem.errors import AccessDenied, BrokenCheckpoint, CannotTell, NotFound
 from hfmem.model.spec import ModelSpec
 from hfmem.sources.base import Published, Source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 
-from hfmem.check.values import Finding, failed
+from hfmem.doctor.values import Finding, failed
 from hfmem.errors import HfmemError
 from hfmem.sources.base import Source
 

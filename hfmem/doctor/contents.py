@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hfmem.check.values import Finding, Severity, failed
 from hfmem.checkpoint.formats import ADAPTER, DIFFUSERS, SENTENCE
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from hfmem.checkpoint.tensors import Checkpoint
+from hfmem.doctor.values import Finding, Severity, failed
 from hfmem.errors import BrokenCheckpoint, ConfigError
 from hfmem.model.agreement import disagreements
 from hfmem.model.spec import ModelSpec
