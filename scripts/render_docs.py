@@ -28,11 +28,17 @@ import compare_tables
 import dry_runs
 import measured_gpu
 import measured_serving
+from bench_hub import published
+from hub_server import HubServer, Sparse
 
 BLOCK = re.compile(r"```console\n\$ (hfmem [^\n]+)\n(.*?)```", re.DOTALL)
 TABLE = re.compile(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", re.DOTALL)
 CONSTRAINTS = ROOT / "scripts" / "constraints.txt"
 LOCAL = re.compile(r"(torch \d+\.\d+\.\d+)\+\w+")  # a build for the CPU says so
+DISK = re.compile(r"^(disk +).*$", re.MULTILINE)  # another on every machine
+PUBLISHED = ("HuggingFaceTB/SmolLM2-135M-Instruct",)  # ids that stand for themselves: the test suite's Hub has them
+LIST = "models.txt"
+LISTED = ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-30B-A3B", "google/gemma-3-4b-it", "mistralai/Mixtral-8x7B-v0.1", "openai/gpt-oss-20b")
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "method.md")
 
 
@@ -85,22 +91,44 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def output(command: str) -> str:
     """What a command prints, its bundled checkpoints named as they are written."""
-    with tempfile.TemporaryDirectory() as folder:
-        words, places = [], {}
+    words, places = [], {}
+    with tempfile.TemporaryDirectory() as folder, HubServer() as hub:
         for word in shlex.split(command)[1:]:
             name = word.removeprefix("fixtures:")
+            if word == LIST:
+                write_list(Path(folder))
+            elif word in PUBLISHED:
+                publish(hub, word, Path(folder))
             if name != word:
                 places[str(checkpoints.write(name, Path(folder) / name.split("/")[-1]))] = word
                 word = next(reversed(places))
             words.append(word)
-        environment = {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
-        found = subprocess.run(
-            [sys.executable, "-m", "hfmem", *words], capture_output=True, encoding="utf-8", env=environment, cwd=ROOT, check=False
-        )
+        found = run(words, Path(folder) if LIST in words else ROOT, hub.environment(Path(folder) / "home"))
     text = found.stdout + found.stderr
     for place, name in places.items():
         text = text.replace(place, name)
-    return LOCAL.sub(r"\1", text)
+    return DISK.sub(r"\1~/.cache/huggingface/hub: …", LOCAL.sub(r"\1", text))
+
+
+def run(words: list[str], where: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A command of ours that reaches no Hub but the one of the test suite."""
+    environment = {**os.environ, **variables, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    line = [sys.executable, "-m", "hfmem", *words]
+    return subprocess.run(line, capture_output=True, encoding="utf-8", env=environment, cwd=where, check=False)
+
+
+def publish(hub: HubServer, name: str, folder: Path) -> None:
+    """A bundled checkpoint on the Hub of the test suite, with what repositories have beside weights."""
+    files = published(checkpoints.write(name, folder / name.split("/")[-1]))
+    beside = {"README.md": b"#", "tokenizer.json": b"{}", "pytorch_model.bin": Sparse(b"", sum(map(len, files.values())))}
+    hub.add(name, {**files, **beside})
+
+
+def write_list(folder: Path) -> None:
+    """A list of models, and each of them in a directory of its name, which stands before the Hub's."""
+    for name in LISTED:
+        checkpoints.write(name, folder / name)
+    (folder / LIST).write_text("".join(f"{name}\n" for name in (*LISTED, "./downloads/llama")))
 
 
 if __name__ == "__main__":

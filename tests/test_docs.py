@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 README = (ROOT / "README.md").read_text()
 METHOD = (ROOT / "docs" / "method.md").read_text()
+PYTHON = (ROOT / "docs" / "python.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/method.md"])
@@ -25,8 +26,15 @@ def test_console_blocks_are_what_the_commands_print(name: str) -> None:
     assert render(text) == text, "run scripts/render_docs.py"
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_python_blocks_run(code: str, tmp_path: Path) -> None:
+def test_pictures_are_what_the_commands_draw() -> None:
+    from render_pictures import stale
+
+    assert not stale(), "run scripts/render_pictures.py"
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README + PYTHON, re.DOTALL))
+def test_python_blocks_run(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in set(re.findall(r'"fixtures:([^"]+)"', code)):
         code = code.replace(f"fixtures:{name}", str(checkpoints.write(name, tmp_path / name)))
     exec(compile(code, "README.md", "exec"), {})
@@ -41,7 +49,7 @@ def test_every_exit_code_is_documented() -> None:
 LEFT_OUT = {"--no-padded", "--sequence-parallel", "--no-sequence-parallel", "--double-quantization", "--num-labels"}
 
 
-@pytest.mark.parametrize("name", ["estimate", "train", "verify", "fit", "devices", "check"])
+@pytest.mark.parametrize("name", ["estimate", "train", "verify", "fit", "plot", "devices", "check", "batch"])
 def test_every_option_is_in_the_readme(name: str) -> None:
     from typer.main import get_command
 
@@ -49,6 +57,10 @@ def test_every_option_is_in_the_readme(name: str) -> None:
     options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")}
     missing = {name for name in options - {"--quiet", "--engine", *LEFT_OUT} if name not in README}
     assert not missing
+
+
+def test_every_public_name_is_in_the_python_guide() -> None:
+    assert all(re.search(rf"\b{name}\b", PYTHON + README) for name in hfmem.__all__)
 
 
 def test_public_names_exist_and_have_docstrings() -> None:
