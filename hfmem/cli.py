@@ -5,30 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 from hfmem._version import __version__
-from hfmem.commands.batch import batch
-from hfmem.commands.check import check
-from hfmem.commands.devices import devices
-from hfmem.commands.estimate import estimate
-from hfmem.commands.fit import fit
-from hfmem.commands.plot import plot
-from hfmem.commands.train import train
-from hfmem.commands.verify import verify
 from hfmem.errors import ExitCode
 
-app = typer.Typer(
-    help="How much GPU memory a Hugging Face model needs, before anything is downloaded.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Each command is a module of `hfmem.commands` and the function of its name in it, in the order of --help.
+COMMANDS = ("estimate", "train", "fit", "plot", "check", "batch", "devices", "verify")
 
 
 def print_version(asked: bool) -> None:
@@ -40,20 +28,38 @@ def print_version(asked: bool) -> None:
 VersionOpt = Annotated[bool, typer.Option("--version", "-v", help="Print the version.", callback=print_version, is_eager=True)]
 
 
-@app.callback()
 def root(version: VersionOpt = False) -> None:
     """How much GPU memory a Hugging Face model needs, before anything is downloaded."""
 
 
-for command in (estimate, train, fit, plot, check, batch, devices, verify):
-    app.command()(command)
+def app_of(names: Iterable[str]) -> typer.Typer:
+    """The application with these commands; each has up to seventy options, and those of the others cost time to declare."""
+    found = typer.Typer(
+        help=root.__doc__,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    found.callback()(root)
+    for name in names:
+        found.command()(getattr(import_module(f"hfmem.commands.{name}"), name))
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, with all commands, is made when it is asked for."""
+    if name != "app":
+        raise AttributeError(f"module 'hfmem.cli' has no attribute {name!r}")
+    return app_of(COMMANDS)
 
 
 def main() -> None:
     """The entry point of `hfmem` and `python -m hfmem`."""
     gc.set_threshold(100_000)  # a short process: looking for cycles costs more than they do
     try:
-        app()
+        app_of([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)()
     except SystemExit as ended:
         if ended.code == ExitCode.INTERRUPTED:
             leave(ExitCode.INTERRUPTED)

@@ -129,7 +129,7 @@ def options() -> dict[str, Any]:
     command = next(each for each in app.registered_commands if each.callback and each.callback.__name__ == "batch")
     import inspect
 
-    for name, part in inspect.signature(command.callback).parameters.items():  # type: ignore[arg-type]
+    for name, part in inspect.signature(command.callback).parameters.items():
         found[name] = part.default
     return {**found, "shard": "none"}
 
