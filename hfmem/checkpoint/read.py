@@ -16,8 +16,9 @@ from hfmem.checkpoint.formats import (
     missing_numbers,
 )
 from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, clip, parse_object
+from hfmem.checkpoint.room import room_for
 from hfmem.checkpoint.shards import declared_size, read_combined, read_files, read_index, read_sharded, unusable_size
-from hfmem.checkpoint.tensors import Checkpoint, Declared, Remark
+from hfmem.checkpoint.tensors import Checkpoint, Declared, Remark, TensorGroup
 from hfmem.errors import ConfigError, NotFound, ShardIndexError
 from hfmem.sources.base import Source
 
@@ -59,12 +60,8 @@ def read_folder(source: Source, files: Mapping[str, int | None], name: str) -> C
 def read_safetensors(source: Source, own: Mapping[str, int | None], choice: Choice, prefix: str, name: str) -> Checkpoint:
     declared: list[Declared] = []
     if choice.index:
-        reply = source.sharded_headers(choice.index) if not prefix else None
-        if reply is not None:
-            groups, shards, declared, more = read_combined(source, choice.index, reply)
-        else:
-            groups, index, more = read_sharded(source, choice.index, prefix)
-            declared, shards = declared_size(choice.index, index.total_size), index.shards
+        with room_for(own.get(choice.index)):
+            groups, shards, declared, more = read_indexed(source, choice.index, prefix)
         choice = replace(choice, skipped=(*unlisted(own, shards), *choice.skipped))
     else:
         refuse_gaps(choice.files)
@@ -80,6 +77,17 @@ def read_safetensors(source: Source, own: Mapping[str, int | None], choice: Choi
     )
     empty = [] if groups else [Remark(code="no-tensors", message="the safetensors files hold no tensors")]
     return replace(found, remarks=(*skipped(choice), *more, *empty, *differing(found)))
+
+
+def read_indexed(
+    source: Source, index_name: str, prefix: str
+) -> tuple[tuple[TensorGroup, ...], tuple[str, ...], list[Declared], list[Remark]]:
+    """The shards an index names, in one reply where the source offers that."""
+    reply = source.sharded_headers(index_name) if not prefix else None
+    if reply is not None:
+        return read_combined(source, index_name, reply)
+    groups, index, more = read_sharded(source, index_name, prefix)
+    return groups, index.shards, declared_size(index_name, index.total_size), more
 
 
 def read_pickles(source: Source, own: Mapping[str, int | None], choice: Choice, prefix: str, name: str) -> Checkpoint:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hfmem.checkpoint.combined import combined_parts
 from hfmem.checkpoint.header import PREFIX_BYTES, Header, header_length, parse_header, read_entries
 from hfmem.checkpoint.index import MAX_INDEX_BYTES, MAX_SHARDS, ShardIndex, parse_index, size_in
-from hfmem.checkpoint.json_text import clip, parse_object
+from hfmem.checkpoint.json_text import clip
 from hfmem.checkpoint.tensors import Declared, Grouping, Remark, Tensor, TensorGroup
 from hfmem.errors import BrokenCheckpoint, HeaderError, ShardIndexError
 from hfmem.sources.base import Source
@@ -60,16 +61,19 @@ def read_combined(
     source: Source, index_name: str, reply: bytes
 ) -> tuple[tuple[TensorGroup, ...], tuple[str, ...], list[Declared], list[Remark]]:
     """Every tensor of the source's one reply for all shards. Raises `HeaderError`, `ShardIndexError`."""
-    content = parse_object(reply, "the Hub's safetensors metadata", HeaderError, strict=False)
-    headers, sizes = content.get("headers"), source.files()
-    if not isinstance(headers, Mapping) or not headers or not all(isinstance(h, Mapping) for h in headers.values()):
+    collected, sizes, index = Collected(), source.files(), None
+    shards: list[str] = []
+    for part, shard, value in combined_parts(reply):
+        if part == "index":
+            index = value
+        elif part == "headers" and shard and isinstance(value, Mapping):
+            header = read_entries(value, shard, None)
+            check_against_size(header, shard, sizes.get(shard))
+            add(collected, header, len(shards), shard)
+            shards.append(shard)
+    if not shards:
         raise HeaderError("the Hub's safetensors metadata has no headers", code="bad-index")
-    collected, shards = Collected(), tuple(sorted(headers))
-    for number, shard in enumerate(shards):
-        header = read_entries(headers[shard], shard, None)
-        check_against_size(header, shard, sizes.get(shard))
-        add(collected, header, number, shard)
-    return tuple(collected.grouping.groups()), shards, declared(index_name, content.get("index")), remarks(collected, None)
+    return tuple(collected.grouping.groups()), tuple(sorted(shards)), declared(index_name, index), remarks(collected, None)
 
 
 def read_files(source: Source, names: Sequence[str]) -> tuple[tuple[TensorGroup, ...], list[Remark]]:

@@ -13,6 +13,7 @@ import typer
 from hfmem.api import targets_of
 from hfmem.batch.journal import Journal
 from hfmem.batch.many import UNATTENDED, Question
+from hfmem.commands.allocator import share_pools
 from hfmem.commands.batch_outputs import Output, outputs_of, pieces_of
 from hfmem.commands.batch_run import Asked, Part, shard_of, work, workers
 from hfmem.commands.list_options import Listed
@@ -38,6 +39,7 @@ class Job:
 
     def run(self) -> ExitCode:
         """Work through the list and write every output, what there is of them after an interrupt too."""
+        share_pools()
         listed = Listed(self.asked.lines(self.question.access), self.options, self.options["train"])
         progress = Progress(self.part.size(self.asked.count()), opens_in)
         with Journal.at(self.journal, resume=self.options["resume"]) if self.journal else Journal.unnamed() as journal:
