@@ -384,11 +384,12 @@ def repository(directory: Path) -> dict[str, Content]:
     ("damage", "verdict", "codes"),
     [
         (None, "healthy", []),
-        (cut(B, -30_000), "broken", ["truncated"]),  # less than a header is only seen in the file itself
+        (cut(B, -30_000), "broken", ["truncated"]),
+        (cut(B, -8), "broken", ["truncated"]),  # fewer bytes than a header's padding are only seen in the file itself
         (config(num_hidden_layers=4), "broken", ["config-disagrees"]),
         (put("config.json", b"[]"), "broken", ["not-an-object"]),
     ],
-    ids=["good", "a shard cut", "more layers", "no config"],
+    ids=["good", "a shard cut", "a shard cut a little", "more layers", "no config"],
 )
 def test_a_repository_is_judged_without_a_download(
     hub: HubServer, damage: Damage | None, verdict: str, codes: list[str], tmp_path: Path

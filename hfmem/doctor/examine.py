@@ -10,6 +10,7 @@ from hfmem.checkpoint.read import read_checkpoint
 from hfmem.checkpoint.tensors import Checkpoint
 from hfmem.doctor.contents import config_findings, meaning_findings
 from hfmem.doctor.preflight import missing_findings, preflight, room_findings
+from hfmem.doctor.published import size_findings
 from hfmem.doctor.shards import folders, weight_findings
 from hfmem.doctor.tree import file_findings
 from hfmem.doctor.values import SEVERITIES, Checkup, Finding, Preflight, Severity, failed
@@ -67,6 +68,8 @@ def look(found: Examination, spec_of: SpecOf) -> None:
         for folder in folders(source):
             found.findings += weight_findings(folder)
     found.checkpoint = checkpoint_of(source, found.findings)
+    if isinstance(source, Published) and found.checkpoint is not None:
+        found.findings += size_findings(source)
     found.findings += config_findings(source)
     if found.checkpoint is not None:
         told = {each.code for each in found.findings}
