@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
@@ -13,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from hfmem._version import __version__
-from hfmem.errors import ExitCode
 
+THREADS = "hfmem-batch"  # of a list that is worked on
 # Each command is a module of `hfmem.commands` and the function of its name in it, in the order of --help.
 COMMANDS = ("estimate", "train", "fit", "plot", "check", "batch", "devices", "verify")
 
@@ -61,13 +62,14 @@ def main() -> None:
     try:
         app_of([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)()
     except SystemExit as ended:
-        if ended.code == ExitCode.INTERRUPTED:
-            leave(ExitCode.INTERRUPTED)
+        waiting = any(thread.name.startswith(THREADS) for thread in threading.enumerate())
+        if isinstance(ended.code, int) and ended.code and waiting:
+            leave(ended.code)
         raise
 
 
 def leave(code: int) -> None:
-    """End at once: whoever presses Ctrl-C does not wait for threads that wait for the Hub."""
+    """End at once: whoever stopped a list does not wait for threads that wait for the Hub."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()

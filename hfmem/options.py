@@ -126,7 +126,7 @@ ColumnOpt = Annotated[str | None, typer.Option(help="The column of models [defau
 AuthorOpt = Annotated[str | None, typer.Option(help="The models of a user or organisation instead of a list.")]
 SearchOpt = Annotated[str | None, typer.Option(help="The models whose name holds this instead of a list.")]
 LimitOpt = Annotated[
-    int, typer.Option(help="How many models --author and --search give, the most downloaded.", min=1, max=100_000)
+    int | None, typer.Option(help="The first so many [default: all of a list, the 100 most downloaded of a search].", min=1)
 ]
 BatchTrainOpt = Annotated[bool, typer.Option("--train", help="A training step of each; takes every option of `hfmem train`.")]
 OutputsOpt = Annotated[

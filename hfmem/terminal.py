@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -13,13 +13,24 @@ from hfmem.errors import ExitCode, HfmemError
 
 
 def write(text: str) -> None:
-    """Print to stdout whatever its encoding can show."""
+    """Print a line to stdout, whatever its encoding can show of it."""
+    write_pieces((text, "\n"))
+
+
+def write_pieces(pieces: Iterable[str]) -> None:
+    """The same for a text that is made while it is printed."""
     if sys.stdout is None:  # what Python makes of a closed descriptor
         raise HfmemError("there is nowhere to write: standard output is closed", code="no-output")
     encoding = sys.stdout.encoding or "utf-8"
+    for piece in pieces:
+        put(piece.encode(encoding, "backslashreplace").decode(encoding))
+    put("")
+
+
+def put(text: str) -> None:
+    """Text, or with none what is still in the buffer."""
     try:
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        sys.stdout.flush()
+        sys.stdout.write(text) if text else sys.stdout.flush()
     except OSError as error:
         discard_output()
         if isinstance(error, BrokenPipeError):  # whoever read has read enough

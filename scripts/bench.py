@@ -4,7 +4,7 @@ Measure whole commands: hfmem beside a do-nothing Typer command, and on a loopba
     python scripts/bench.py [--runs N]
 
 Prints medians of N runs taken in turn, and ratios. hf-mem knows one address only, so it is led to the same loopback Hub
-through a proxy with a certificate of its own making (needs the openssl command).
+through a proxy with a certificate of its own making (needs the openssl command). A list of models is in bench_batch.py.
 """
 
 from __future__ import annotations

@@ -99,7 +99,8 @@ class HubServer:
 
     def environment(self, home: Path) -> dict[str, str]:
         """The variables that point another process here, with its caches under `home`."""
-        return {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HOME": str(home), **DIRECT}
+        places = {"HF_HOME": home, "HOME": home, "HF_ASSETS_CACHE": home / "assets", "HF_HUB_CACHE": home / "hub"}
+        return {"HF_ENDPOINT": self.url, **{name: str(place) for name, place in places.items()}, **DIRECT}
 
 
 @contextmanager

@@ -7,9 +7,12 @@ import json
 import os
 import pickle
 import re
+import subprocess
+import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
@@ -22,10 +25,11 @@ from many_repos import model
 from typer.testing import CliRunner
 
 import hfmem
+import hfmem.hardware
 from hfmem.batch.journal import Journal
 from hfmem.batch.lists import Line, read_list
 from hfmem.batch.many import Entry, Question, estimate_many, outcome_of
-from hfmem.batch.rows import row_for
+from hfmem.batch.rows import keyed, row_for
 from hfmem.batch.running import run
 from hfmem.cli import app
 from hfmem.commands.list_options import Listed
@@ -170,6 +174,10 @@ def test_columns_that_are_no_options_are_named_once() -> None:
 # Running
 
 
+def gone(item: Any, cause: BaseException) -> Any:
+    return f"{item}: {type(cause).__name__}"
+
+
 class Counting(ThreadPoolExecutor):
     """Remembers how many calls it was handed at most."""
 
@@ -184,7 +192,7 @@ class Counting(ThreadPoolExecutor):
 
 def test_results_come_in_order_and_an_endless_list_is_taken_as_it_is_needed() -> None:
     with Counting() as pool:
-        assert list(islice(run(lambda n: n * n, count(), executor=pool, max_workers=2), 5)) == [0, 1, 4, 9, 16]
+        assert list(islice(run(lambda n: n * n, count(), gone, executor=pool, max_workers=2), 5)) == [0, 1, 4, 9, 16]
         assert pool.handed <= 5 + 2 * 4
         assert pool.submit(int).result() == 0  # the caller's executor is still open
 
@@ -195,7 +203,7 @@ def test_results_come_as_they_complete_where_order_does_not_matter() -> None:
     def work(number: int) -> int:
         return number if number or slow.wait(10) else -1
 
-    results = run(work, range(6), max_workers=3, ordered=False)
+    results = run(work, range(6), gone, max_workers=3, ordered=False)
     first = [next(results) for _ in range(5)]
     slow.set()
     assert (sorted(first), list(results)) == ([1, 2, 3, 4, 5], [0])
@@ -203,7 +211,7 @@ def test_results_come_as_they_complete_where_order_does_not_matter() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_a_list_of_nothing_gives_nothing(ordered: bool) -> None:
-    assert list(run(int, [], ordered=ordered)) == []
+    assert list(run(int, [], gone, ordered=ordered)) == []
 
 
 # The library
@@ -288,24 +296,24 @@ def test_a_row_that_hangs_on_more_than_its_commit_is_not_remembered(hub: HubServ
 
 # The journal
 
-ROW: Row = {"key": "a" * 32, "index": 0, "status": "ok", "reference": "x"}
+ROW: Row = {"key": "a" * 32, **row_of(Outcome(index=0, reference="x", error=NotFound("no", code="no"))), "status": "ok"}
 
 
-def keyed(number: int, **changes: Any) -> Row:
+def numbered(number: int, **changes: Any) -> Row:
     return {**ROW, "key": f"{number:016x}{0:016x}", "index": number, **changes}
 
 
 def test_a_journal_gives_rows_in_the_order_of_the_list_and_knows_them_again(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with Journal.at(path, resume=True) as first:
-        first.keep(keyed(2, reference="ü" * 100_000))
-        first.keep(keyed(0))
+        first.keep(numbered(2, reference="ü" * 100_000))
+        first.keep(numbered(0))
         assert [row["index"] for row in first] == [0, 2]
         assert [len(row["reference"]) for row in first] == [1, 100_000]
     with Journal.at(path, resume=True) as second:
-        assert (second.has(keyed(2)["key"]), second.has(keyed(1)["key"]), len(second)) == (True, False, 0)
-        assert second.take(9, keyed(2)["key"])["index"] == 9
-        second.keep(keyed(1))
+        assert (second.has(numbered(2)["key"]), second.has(numbered(1)["key"]), len(second)) == (True, False, 0)
+        assert second.take(9, numbered(2)["key"])["index"] == 9
+        second.keep(numbered(1))
         assert [row["index"] for row in second] == [1, 9]
 
 
@@ -313,12 +321,12 @@ def test_a_journal_gives_rows_in_the_order_of_the_list_and_knows_them_again(tmp_
 def test_a_line_that_was_being_written_is_taken_away(cut: int, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with Journal.at(path, resume=False) as first:
-        first.keep(keyed(0))
-        first.keep(keyed(1))
+        first.keep(numbered(0))
+        first.keep(numbered(1))
     path.write_bytes(path.read_bytes()[:-cut])
     with Journal.at(path, resume=True) as second:
-        assert (second.has(keyed(0)["key"]), second.has(keyed(1)["key"])) == (True, False)
-        second.keep(keyed(1))
+        assert (second.has(numbered(0)["key"]), second.has(numbered(1)["key"])) == (True, False)
+        second.keep(numbered(1))
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 2
 
 
@@ -337,7 +345,7 @@ def test_two_runs_do_not_write_one_journal(tmp_path: Path) -> None:
     with Journal.at(tmp_path / "journal", resume=False) as first:
         with pytest.raises(UsageError, match="another run writes"):
             Journal.at(tmp_path / "journal", resume=True)
-        first.keep(keyed(0))
+        first.keep(numbered(0))
 
 
 def test_a_journal_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
@@ -345,7 +353,7 @@ def test_a_journal_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> No
         Journal.at(tmp_path / "no" / "journal", resume=False)
     if os.path.exists("/dev/full"):
         with Journal(io.FileIO("/dev/full", "r+")) as full, pytest.raises(HfmemError, match="No space left"):
-            full.keep(keyed(0))
+            full.keep(numbered(0))
 
 
 # The command
@@ -525,11 +533,329 @@ def test_progress_says_how_far_it_is_and_what_it_waits_for() -> None:
 
 
 def test_progress_is_written_over_on_a_terminal_and_in_lines_elsewhere() -> None:
-    for stream, expected in ((Terminal(), "\r\x1b[2K0/1\n"), (io.StringIO(), "0/1\n")):
-        with shown(Progress(1, lambda: 0.0), quiet=False, stream=stream):
-            pass
-        assert stream.getvalue() == expected
+    for stream, start in ((Terminal(), "\r\x1b[2K1/1 · 1 ok"), (io.StringIO(), "1/1 · 1 ok")):
+        progress = Progress(1, lambda: 0.0)
+        with shown(progress, quiet=False, stream=stream):
+            progress.count("ok")
+        assert stream.getvalue().startswith(start)
+        assert stream.getvalue().endswith("/s\n")
     silent = io.StringIO()
     with shown(Progress(1, lambda: 0.0), quiet=True, stream=silent):
         pass
     assert silent.getvalue() == ""
+
+
+# What must never be taken for another
+
+
+def two_files(hub: HubServer) -> None:
+    small, big = model(2), model(20)
+    files = {
+        "config.json": big["config.json"],
+        "small.safetensors": small["model.safetensors"],
+        "big.safetensors": big["model.safetensors"],
+    }
+    hub.add("org/two", files)
+
+
+def test_files_of_one_repository_have_rows_of_their_own(hub: HubServer) -> None:
+    two_files(hub)
+    references = ["hf://org/two@main/small.safetensors", "hf://org/two@main/big.safetensors"]
+    sizes = {
+        name: layers * (4 * 64 * 64 + 3 * 128 * 64 + 2 * 64) + 2 * 256 * 64 + 64
+        for name, layers in zip(references, (2, 20), strict=True)
+    }
+    for order in (references, references[::-1], references):
+        rows = [row_for(Question(), Entry(reference=reference)) for reference in order]
+        assert {row["reference"]: row["num_parameters"] for row in rows} == sizes
+
+
+def test_what_part_of_the_files_gave_offline_is_not_taken_for_the_commits(hub: HubServer, tmp_path: Path) -> None:
+    commit = hub.add("org/name", model(20))
+    repo = tmp_path / "home" / "hub" / "models--org--name"
+    (repo / "snapshots" / commit).mkdir(parents=True)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(commit)
+    small = model(2)
+    for name, content in small.items():
+        data = content if isinstance(content, bytes) else content.part(0, content.size)
+        (repo / "snapshots" / commit / name).write_bytes(data)
+    with pointed_at(hub, tmp_path / "home", offline=True):
+        part = row_for(Question(), Entry(reference="org/name"))
+    assert row_for(Question(), Entry(reference="org/name"))["num_parameters"] > part["num_parameters"]
+
+
+def test_a_key_is_the_same_in_every_process_and_another_for_everything_else() -> None:
+    code = (
+        "from hfmem.batch.many import Entry, Question; from hfmem.batch.rows import keyed; from hfmem.hardware import parse_target;"
+        "from hfmem.memory.workload import Inference; on = tuple(map(parse_target, ['H100', '2xL40S', 'MI300X', '80GiB']));"
+        "print(keyed(Question(on=on, workload=Inference(context=5)), Entry(reference='a')).key)"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True
+        ).stdout
+        for seed in ("1", "2", "3", "4")
+    }
+    assert len(found) == 1
+    base = Question(workload=Inference(context=5))
+    others = [
+        keyed(base, Entry(reference="a")),
+        keyed(replace(base, workload=Inference(context=6)), Entry(reference="a")),
+        keyed(replace(base, curve=True), Entry(reference="a")),
+        keyed(replace(base, on=(hfmem.hardware.parse_target("H100"),)), Entry(reference="a")),
+        keyed(replace(base, on=(hfmem.hardware.parse_target("2xH100"),)), Entry(reference="a")),
+        keyed(base, Entry(reference="b")),
+        keyed(base, Entry(reference="a", revision="v1")),
+        keyed(base, Entry(reference="a", workload=Training())),
+        keyed(base, Entry(reference="a", error=UsageError("no", code="no"))),
+    ]
+    assert len({entry.key for entry in others}) == len(others)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list.csv", "-o", "list.csv"], ["list.csv", "-o", "./x/../list.csv"], ["list.csv", "-o", "o.jsonl", "--journal", "o.jsonl"],
+     ["list.csv", "-o", "o.jsonl", "--journal", "list.csv", "--resume"]],
+)  # fmt: skip
+def test_no_file_is_written_over_another(
+    arguments: list[str], small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "list.csv").write_text(f"model_id\n{small}\n")
+    found = batch(*arguments)
+    assert (found.exit_code, "give each a name of its own" in found.stderr) == (2, True)
+    assert (tmp_path / "list.csv").read_text() == f"model_id\n{small}\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.csv", "x"]
+
+
+# What ends a run early
+
+
+def test_what_was_done_before_a_list_went_wrong_is_in_the_outputs(hub: HubServer, tmp_path: Path) -> None:
+    for number in range(4):
+        hub.add(f"org/m{number}", model(1))
+    hub.page_size = 2
+    hub.fail(r"^/api/models$", "status", status=404, times=0)
+    hub.next_origin = "http://127.0.0.1:9"
+    output = tmp_path / "all.jsonl"
+    found = batch("--author", "org", "-o", str(output))
+    assert found.exit_code == 6
+    assert [json.loads(line)["status"] for line in output.read_text().splitlines()] == ["ok", "ok"]
+    assert "stopped: the outputs have what was done until then" in found.stderr
+    hub.next_origin = None
+    again = batch("--author", "org", "-o", str(output), "--resume")
+    assert (again.exit_code, "2 known already" in again.stderr) == (0, True)
+    assert [json.loads(line)["reference"] for line in output.read_text().splitlines()] == [
+        f"org/m{number}" for number in range(4)
+    ]
+
+
+def test_a_list_that_ends_with_an_error_gives_what_came_before_it(small: str) -> None:
+    def references() -> Iterator[str]:
+        yield small
+        yield small
+        raise RuntimeError("the cable is out")
+
+    for ordered in (True, False):
+        outcomes = estimate_many(references(), ordered=ordered)
+        assert [next(outcomes).status, next(outcomes).status] == ["ok", "ok"]
+        with pytest.raises(RuntimeError, match="the cable is out"):
+            next(outcomes)
+
+
+def die(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), 9)
+    return number
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_worker_that_dies_costs_the_calls_it_had(ordered: bool) -> None:
+    with ProcessPoolExecutor(1) as pool:
+        found: list[Any] = []
+        with pytest.raises(BrokenExecutor):
+            found.extend(run(die, range(1000), gone, executor=pool, max_workers=1, ordered=ordered))
+    assert "3: BrokenProcessPool" in found
+    assert {0, 1, 2} <= {each for each in found if isinstance(each, int)}
+
+
+def test_a_call_that_raises_costs_itself() -> None:
+    assert list(run(lambda n: 1 // n, [1, 0, 1], gone)) == [1, "0: ZeroDivisionError", 1]
+
+
+def test_one_output_that_cannot_be_written_keeps_no_other_from_being(small: str, tmp_path: Path) -> None:
+    found = batch("-", "-o", str(tmp_path / "a.csv"), "-o", "/proc/x.csv", given=f"{small}\n")
+    assert (found.exit_code, list(tmp_path.iterdir())) == (2, [])  # found before any work
+    first, last = tmp_path / "a.csv", tmp_path / "c.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hfmem.report.batch_json.render_batch_lines", refuse)
+        found = batch("-", "-o", str(first), "-o", str(tmp_path / "b.jsonl"), "-o", str(last), given=f"{small}\n")
+    assert first.read_text() == last.read_text()
+    assert not (tmp_path / "b.jsonl").exists()
+    assert found.exit_code == 1
+
+
+def refuse(*args: Any, **kwargs: Any) -> str:
+    raise HfmemError("the disk is full", code="not-saved")
+
+
+def test_statuses_that_may_be_mended_are_tried_again(tmp_path: Path) -> None:
+    later, output = tmp_path / "later", tmp_path / "all.jsonl"
+    arguments = ["-", "-o", str(output), "--journal", str(tmp_path / "kept"), "--resume", "-q"]
+    batch(*arguments, given=f"{later}\n")
+    assert json.loads(output.read_text())["status"] == "not-found"
+    checkpoints.write(OTHER, later)
+    batch(*arguments, given=f"{later}\n")
+    assert json.loads(output.read_text())["status"] == "ok"
+
+
+def test_a_journal_with_rows_of_other_options_is_kept_and_said_so(small: str, tmp_path: Path) -> None:
+    output, journal = tmp_path / "all.jsonl", tmp_path / "all.jsonl.journal"
+    batch("-", "-o", str(output), "--journal", str(journal), "--context", "64", given=f"{small}\n")
+    found = batch("-", "-o", str(output), "--resume", "--context", "128", given=f"{small}\n")
+    assert "note: 1 rows of" in found.stderr
+    assert "are of other models or options; it is kept" in found.stderr
+    assert len(journal.read_text().splitlines()) == 2
+
+
+def test_a_run_that_did_nothing_leaves_no_journal(tmp_path: Path) -> None:
+    found = batch("-", "--column", "z", "-o", str(tmp_path / "left.csv"), given="a,b\n1,2\n")
+    assert (found.exit_code, list(tmp_path.iterdir())) == (2, [])
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_a_journal_is_a_regular_file(kind: str, small: str, tmp_path: Path) -> None:
+    place = tmp_path / "journal" if kind == "fifo" else Path("/dev/null")
+    if kind == "fifo":
+        os.mkfifo(place)
+    found = batch("-", "--journal", str(place), given=f"{small}\n")
+    assert (found.exit_code, "is no regular file" in found.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("row", [{"key": "a" * 32, "index": 0}, {"key": "a" * 32, "index": 0, "status": "ok"}])
+def test_a_row_without_its_columns_is_no_row(row: Row, tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text(json.dumps(row) + "\n")
+    with pytest.raises(UsageError, match="is no row of a journal"):
+        Journal.at(tmp_path / "journal", resume=True)
+
+
+# Odd lists
+
+
+def test_lines_are_counted_from_the_first_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('# one\n# two\n\n{bad\n"a/b"\n{worse\n')
+    found = list(read_list(str(tmp_path / "a.jsonl")))
+    assert [(line.fault or "").split(" is not")[0][:6] for line in found] == ["line 4", "", "line 6"]
+
+
+def test_a_very_long_line_is_one_fault_and_is_not_shown_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a/b\n" + "x" * 5_000_000 + "\nc/d\n")
+    found = list(read_list(str(path)))
+    assert [line.reference for line in found if not line.fault] == ["a/b", "c/d"]
+    assert [(len(line.reference), line.fault) for line in found if line.fault] == [
+        (200, f"line 2 of {path} is too long for a reference")
+    ]
+
+
+def test_a_file_that_is_no_text_is_refused(small: str) -> None:
+    with pytest.raises(UsageError, match="is no text"):
+        list(read_list(f"{small}/model.safetensors"))
+
+
+def test_standard_input_is_read_as_a_file_is(small: str) -> None:
+    given = b"\xef\xbb\xbf" + f"{small}\r\n./m_".encode() + b"\xff\n"
+    process = subprocess.run(
+        [sys.executable, "-m", "hfmem", "batch", "-", "--format", "jsonl", "-q"], input=given, capture_output=True
+    )
+    assert process.returncode == 0, process.stderr
+    assert [json.loads(line)["status"] for line in process.stdout.splitlines()] == ["ok", "not-found"]
+    closed = subprocess.run(f"{sys.executable} -m hfmem batch - <&-", shell=True, capture_output=True, text=True)
+    assert (closed.returncode, closed.stderr.splitlines()[0]) == (2, "error: standard input is closed")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("model,context,context\na/b,1,2\n", "has the column 'context' twice"),
+        ("model,model\na/b,c/d\n", "has the column 'model' twice"),
+    ],
+)
+def test_a_header_that_says_two_things_is_refused(given: str, said: str) -> None:
+    found = batch("-", given=given)
+    assert (found.exit_code, said in found.stderr) == (2, True)
+
+
+def test_a_table_as_spreadsheets_of_half_of_europe_write_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("model_id;context\na/b;64\n")
+    assert [(line.reference, line.options) for line in read_list(str(tmp_path / "a.csv"))] == [("a/b", {"context": "64"})]
+
+
+def test_a_mode_nobody_knows_is_a_row_that_says_so() -> None:
+    (entry,) = Listed([Line(reference="a/b", options={"mode": "banana"}, where="line 3")], options())
+    assert str(entry.error) == "line 3: mode is 'banana'"
+
+
+def test_a_limit_holds_for_lists_too(small: str, other: str) -> None:
+    found = batch("-", "--limit", "1", "--format", "jsonl", "-q", given=f"{small}\n{other}\n")
+    assert len(found.stdout.splitlines()) == 1
+
+
+def test_an_odd_name_in_a_listing_costs_its_own_row_alone(hub: HubServer) -> None:
+    hub.add("org/m-", model(1))
+    hub.add("org/m1", model(1))
+    found = batch("--author", "org", "--format", "jsonl", "-q")
+    assert [json.loads(line)["status"] for line in found.stdout.splitlines()] == ["invalid", "ok"]
+
+
+def test_parquet_takes_whatever_a_row_can_have(small: str, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet is an extra: pip install 'hfmem-cli[parquet]'")
+    output = tmp_path / "all.parquet"
+    given = json.dumps({"model": small, "context": 2_000_000_000, "batch": 2_000_000_000}) + '\n"x\\ud800y/b"\n'
+    assert batch("-", "-o", str(output), "-q", given=given).exit_code == 0
+    rows = parquet.read_table(output).to_pylist()
+    assert [row["status"] for row in rows] == ["ok", "invalid"]
+    assert rows[0]["total_bytes"] is None  # more than 2^63
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: estimate_many("a/b"), "references is one reference"),
+        (lambda: estimate_many(Path("a")), "references is one reference"),  # type: ignore[arg-type]
+        (lambda: estimate_many(["a"], on="H100"), "on is one device"),
+        (lambda: estimate_many(["a"], {"context": 1}), "the workload is a dict"),  # type: ignore[arg-type]
+        (lambda: estimate_many(["a"], max_workers=0), "max_workers is 0"),
+    ],
+)
+def test_a_call_that_could_never_work_fails_at_once(call: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        call()
+
+
+def test_a_message_mentions_nobody_and_links_nowhere_in_markdown() -> None:
+    row = row_of(Outcome(index=0, reference="a~~b~~", error=NotFound("@user https://evil.example &lt;b&gt; \u061c", code="no")))
+    text = "".join(render_batch_markdown([row]))
+    assert "a\\~\\~b\\~\\~" in text
+    assert "@user" not in text and "https://" not in text and "&lt;" not in text and "\u061c" not in text
+
+
+def test_memory_does_not_grow_with_rows_that_are_known(tmp_path: Path) -> None:
+    """Ten thousand rows of an earlier run, whose text is thirty megabytes."""
+    path = tmp_path / "journal"
+    with Journal.at(path, resume=False) as first:
+        for number in range(10_000):
+            first.keep(numbered(number, message="x" * 3000))
+    from hfmem.commands.batch_run import work
+
+    entries = [Entry(reference="x", index=number) for number in range(10_000)]
+    with Journal.at(path, resume=True) as journal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hfmem.commands.batch_run.keyed", lambda question, entry: replace(entry, key=numbered(entry.index)["key"]))
+        tracemalloc.start()
+        places = list(work(entries, Question(), journal, Progress(None, lambda: 0.0), executor=None, max_workers=2))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert places == list(range(10_000))
+    assert peak < 8_000_000

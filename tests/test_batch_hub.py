@@ -15,6 +15,8 @@ import pytest
 from hub_server import HubServer
 from many_repos import publish
 
+from hfmem.batch.journal import FINAL
+
 MAX_PEAK_BYTES = 250 * 10**6
 
 
@@ -101,8 +103,8 @@ def test_a_run_killed_twenty_times_ends_as_one_that_was_not(hub: HubServer, tmp_
         process.send_signal(signal.SIGKILL)
         process.communicate()
     finished = [json.loads(line) for line in journal.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    keys = [row["key"] for row in finished if row["status"] != "network"]
-    assert 100 <= len(keys) == len(set(keys))
+    keys = [row["key"] for row in finished if row["status"] in FINAL]  # the others are tried again each time
+    assert 90 <= len(keys) == len(set(keys))
     before = hub.num_requests
     assert run(hub, tmp_path / "last", str(models), "-o", str(pieces), "-q", "--resume")[0] == 0
     assert hub.num_requests - before < 4 * (150 - len(keys)) + 40

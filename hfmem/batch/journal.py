@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from io import FileIO
@@ -13,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from hfmem.errors import HfmemError, UsageError
-from hfmem.report.batch_rows import Row
+from hfmem.report.batch_rows import Row, is_whole
 
-# A failure that another run may mend is no result.
-TRANSIENT = ("network",)
+# What another run would not change; a wrong token, a missing directory or a network may be mended until then.
+FINAL = ("ok", "partial", "unsupported", "broken", "invalid")
 CHUNK = 65_536
 KEY = re.compile("[0-9a-f]{32}")
 
@@ -32,6 +33,7 @@ class Journal:
     def __init__(self, file: FileIO) -> None:
         self._file = file
         self._known: dict[int, int] = {}
+        self._earlier: set[int] = set()  # rows of an earlier run that this one has not asked for
         self._places: dict[int, int] = {}
         self._end = 0
 
@@ -72,13 +74,27 @@ class Journal:
                 self._note(row, self._end)
                 self._end += len(line)
         self._file.truncate(self._end)
+        self._earlier = set(self._known)
+
+    @property
+    def num_foreign(self) -> int:
+        """Rows of an earlier run that are of other models, other options or another version."""
+        return len(self._earlier)
 
     def _note(self, row: Row, place: int) -> None:
-        if row.get("status") not in TRANSIENT:
+        if row["status"] in FINAL:
             self._known[number(row["key"])] = place
+
+    @property
+    def is_empty(self) -> bool:
+        return self._end == 0
 
     def has(self, key: str) -> bool:
         return number(key) in self._known
+
+    def is_earlier(self, key: str) -> bool:
+        """Whether an earlier run worked it out, and this one has not asked for it yet."""
+        return number(key) in self._earlier
 
     def keep(self, row: Row) -> None:
         """Write a row of this run. Raises `HfmemError` where the disk is full."""
@@ -97,16 +113,18 @@ class Journal:
     def take(self, index: int, key: str) -> Row:
         """A row that is known, as the row of this place in the list."""
         self._places[index] = self._known[number(key)]
-        return self._read(index)
+        self._earlier.discard(number(key))
+        return self.read(index)
 
     def __iter__(self) -> Iterator[Row]:
         """The rows of this run, by their place in the list; as often as is wanted."""
-        return (self._read(index) for index in sorted(self._places))
+        return (self.read(index) for index in sorted(self._places))
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def _read(self, index: int) -> Row:
+    def read(self, index: int) -> Row:
+        """The row of one place in the list."""
         row = json.loads(self._line(self._places[index]))
         row.pop("key")
         return {**row, "index": index}
@@ -115,7 +133,10 @@ class Journal:
         """The line that begins there; a place is asked for by its number, for writing goes on at the end."""
         line = b""
         while b"\n" not in line:
-            line += os.pread(self._file.fileno(), CHUNK, place + len(line))
+            more = os.pread(self._file.fileno(), CHUNK, place + len(line))
+            if not more:
+                raise HfmemError("the journal was cut while it was in use", code="bad-journal", hint="run the list again")
+            line += more
         return line.partition(b"\n")[0]
 
 
@@ -126,10 +147,17 @@ def locked(path: Path) -> FileIO:
     except OSError as error:
         raise UsageError(f"the journal {path} cannot be written: {error.strerror}", code="bad-output") from error
     try:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UsageError(f"the journal {path} is no regular file", code="bad-output", hint="--journal FILE")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         file.close()
         raise UsageError(f"another run writes {path}", code="journal-in-use", hint="wait, or give --journal") from error
+    except OSError:  # a file system without locks, where nobody can be told
+        return file
+    except UsageError:
+        file.close()
+        raise
     return file
 
 
@@ -139,7 +167,7 @@ def decoded(line: bytes) -> Row | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    is_row = isinstance(row, dict) and KEY.fullmatch(str(row.get("key"))) and isinstance(row.get("index"), int)
+    is_row = isinstance(row, dict) and KEY.fullmatch(str(row.get("key"))) and is_whole(row)
     return row if is_row else None
 
 

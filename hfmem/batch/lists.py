@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +17,11 @@ from hfmem.errors import UsageError
 
 # What a column of references is called: the Hub's words first.
 REFERENCE_COLUMNS = ("model_id", "model", "repo_id", "id", "reference", "modelid", "repo", "path", "name")
+ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".txt": "lines"}
+DELIMITERS = {"csv": ",", "tsv": "\t", "semicolons": ";"}
+FORMS_THERE_ARE = "a file with a model a line, CSV, JSON Lines, or - for standard input"
 MAX_LINE = 1_000_000
+MAX_REFERENCE, SHOWN = 4096, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,46 +37,62 @@ class Line:
 def read_list(place: str, *, column: str | None = None) -> Iterator[Line]:
     """The lines of a file, or of standard input for `-`, in the form its ending or its first line says. Raises `UsageError`."""
     with opened(place) as stream:
-        first = first_line(stream)
-        rest = chain([first] if first else [], stream)
+        lines = bounded(stream)
+        skipped, first = first_line(lines)
+        if "\0" in first:
+            raise UsageError(f"the list {named(place)} is no text", code="bad-list", hint=FORMS_THERE_ARE)
         form = form_of(place, first, column)
-        yield from FORMS[form](numbered(rest, place), column)
+        yield from FORMS[form](Numbered(chain([first] if first else [], lines), place, skipped), column)
 
 
 @contextmanager
 def opened(place: str) -> Iterator[IO[str]]:
+    """The text of a file or of standard input: UTF-8, and bytes that are none stay what they are."""
+    if place == "-" and sys.stdin is None:
+        raise UsageError("standard input is closed", code="bad-list", hint="give a file")
     with ExitStack() as stack:
         if place == "-":
-            yield sys.stdin
+            text = TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="", errors="surrogateescape")
+            stack.callback(text.detach)
+            yield text
             return
         try:
-            stream = stack.enter_context(
-                Path(place).expanduser().open(encoding="utf-8-sig", newline="", errors="surrogateescape")
-            )
+            path = Path(place).expanduser()
+            stream = stack.enter_context(path.open(encoding="utf-8-sig", newline="", errors="surrogateescape"))
         except OSError as error:
-            hint = "a file with a model a line, CSV, JSON Lines, or - for standard input"
-            raise UsageError(f"the list {place} cannot be read: {error.strerror}", code="bad-list", hint=hint) from error
+            message = f"the list {place} cannot be read: {error.strerror}"
+            raise UsageError(message, code="bad-list", hint=FORMS_THERE_ARE) from error
         yield stream
 
 
-def first_line(stream: IO[str]) -> str:
-    """The first line that says something; the ones before it do not count."""
+def bounded(stream: IO[str]) -> Iterator[str]:
+    """Lines, of which a very long one is cut; what is cut off is read past, and such a line is no model's anyway."""
     for line in iter(lambda: stream.readline(MAX_LINE), ""):
+        yield line
+        while len(line) == MAX_LINE and not line.endswith("\n"):
+            line = stream.readline(MAX_LINE)
+
+
+def first_line(lines: Iterator[str]) -> tuple[int, str]:
+    """How many lines come before the first that says something, and that one."""
+    for number, line in enumerate(lines):
         if line.strip() and not line.lstrip().startswith("#"):
-            return line
-    return ""
+            return number, line
+    return 0, ""
 
 
 def form_of(place: str, first: str, column: str | None) -> str:
     """A form by the file's ending; else JSON and a known or named column show in the first line."""
     ending = Path(place).suffix.lower()
-    known = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".txt": "lines"}
-    if ending in known:
-        return known[ending]
-    if first.lstrip()[:1] in ("{", '"'):
+    if ending in ENDINGS:
+        return ENDINGS[ending]
+    if ending != ".csv" and first.lstrip()[:1] in ("{", '"'):
         return "jsonl"
-    names = [name.strip().lower() for name in first.split(",")]
-    return "csv" if column or (len(names) > 1 and any(name in REFERENCE_COLUMNS for name in names)) else "lines"
+    for form, sign in DELIMITERS.items():
+        names = [name.strip().strip('"').lower() for name in first.split(sign)]
+        if len(names) > 1 and any(name in REFERENCE_COLUMNS or name == (column or "").lower() for name in names):
+            return form
+    return "csv" if column or ending == ".csv" else "lines"
 
 
 @dataclass(slots=True)
@@ -89,19 +110,22 @@ class Numbered:
 
     @property
     def where(self) -> str:
-        return f"line {self.number} of {'standard input' if self.place == '-' else self.place}"
+        return f"line {self.number} of {named(self.place)}"
 
 
-def numbered(lines: Iterator[str], place: str) -> Numbered:
-    return Numbered(lines, place)
+def named(place: str) -> str:
+    return "standard input" if place == "-" else place
 
 
 def plain_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
     """A reference a line; `#` begins a remark where a word does not."""
+    if column is not None:
+        message = f"{named(lines.place)} is a list of lines, which has no column {column!r}"
+        raise UsageError(message, code="bad-list", hint="leave --column out")
     for line in lines:
         text = line.strip()
         if text and not text.startswith("#"):
-            yield Line(reference=text.partition(" #")[0].strip(), where=lines.where)
+            yield of_length(text.partition(" #")[0].strip(), {}, lines.where)
 
 
 def json_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
@@ -115,33 +139,36 @@ def json_line(text: str, where: str, column: str | None) -> Line:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return Line(reference=text.strip()[:200], where=where, fault=f"{where} is not JSON: {str(error)[:80]}")
+        return Line(reference=text.strip()[:SHOWN], where=where, fault=f"{where} is not JSON: {str(error)[:80]}")
     if isinstance(value, str):
-        return Line(reference=value, where=where)
+        return of_length(value, {}, where)
     if not isinstance(value, dict):
-        return Line(reference=text.strip()[:200], where=where, fault=f"{where} is no text and no object")
+        return Line(reference=text.strip()[:SHOWN], where=where, fault=f"{where} is no text and no object")
     return entry(value, where, column)
 
 
-def csv_lines(lines: Numbered, column: str | None, delimiter: str = ",") -> Iterator[Line]:
+def delimited_lines(lines: Numbered, column: str | None, delimiter: str) -> Iterator[Line]:
     """Rows under a header, one of whose columns has the references."""
     reader = csv.DictReader(lines, delimiter=delimiter, restkey="")
-    names = list(reader.fieldnames or [])
-    if column is None and len(names) == 1 and names[0].strip().lower() not in REFERENCE_COLUMNS:
-        yield Line(reference=names[0].strip(), where=lines.where)  # a list without a header
-        column = names[0]
-    elif reference_column(names, column) is None:
-        hint = f"its columns are {', '.join(names[:20])}: name one with --column"
-        raise UsageError(f"{lines.place} has no column {column or 'model_id'!r}", code="bad-list", hint=hint)
     try:
+        names = list(reader.fieldnames or [])
+        if column is None and len(names) == 1 and names[0].strip().lower() not in REFERENCE_COLUMNS:
+            yield of_length(names[0].strip(), {}, lines.where)  # a list without a header
+            column = names[0]
+        check_header(names, column, lines.place)
         for row in reader:
             yield entry({name: value for name, value in row.items() if name and value not in (None, "")}, lines.where, column)
     except csv.Error as error:
         raise UsageError(f"{lines.where} is no CSV: {error}", code="bad-list") from error
 
 
-def tsv_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
-    return csv_lines(lines, column, "\t")
+def check_header(names: list[str], column: str | None, place: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{named(place)} has the column {twice!r} twice", code="bad-list", hint="name each once")
+    if names and reference_column(names, column) is None:
+        hint = f"its columns are {', '.join(names[:20])}: name one with --column"
+        raise UsageError(f"{named(place)} has no column {column or 'model_id'!r}", code="bad-list", hint=hint)
 
 
 def entry(value: Mapping[str, Any], where: str, column: str | None) -> Line:
@@ -151,7 +178,14 @@ def entry(value: Mapping[str, Any], where: str, column: str | None) -> Line:
     if not isinstance(reference, str) or not reference.strip():
         return Line(reference="", where=where, fault=f"{where} names no model: {column or 'model_id'} is missing")
     options = {key.strip().lower().replace("-", "_"): given for key, given in value.items() if key != name}
-    return Line(reference=reference.strip(), options=options, where=where)
+    return of_length(reference.strip(), options, where)
+
+
+def of_length(reference: str, options: Mapping[str, Any], where: str) -> Line:
+    """The line of a reference; of one that is longer than any path, its beginning."""
+    if len(reference) > MAX_REFERENCE:
+        return Line(reference=reference[:SHOWN], where=where, fault=f"{where} is too long for a reference")
+    return Line(reference=reference, options=options, where=where)
 
 
 def reference_column(names: list[str], column: str | None) -> str | None:
@@ -161,4 +195,16 @@ def reference_column(names: list[str], column: str | None) -> str | None:
     return next((spelled[name] for name in REFERENCE_COLUMNS if name in spelled), None)
 
 
-FORMS = {"lines": plain_lines, "jsonl": json_lines, "csv": csv_lines, "tsv": tsv_lines}
+def comma_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
+    return delimited_lines(lines, column, DELIMITERS["csv"])
+
+
+def tab_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
+    return delimited_lines(lines, column, DELIMITERS["tsv"])
+
+
+def semicolon_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
+    return delimited_lines(lines, column, DELIMITERS["semicolons"])
+
+
+FORMS = {"lines": plain_lines, "jsonl": json_lines, "csv": comma_lines, "tsv": tab_lines, "semicolons": semicolon_lines}

@@ -7,11 +7,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import NoneType
 from typing import TypeVar
 
 from hfmem import api
 from hfmem.batch.running import DEFAULT_WORKERS, run
-from hfmem.errors import HfmemError
+from hfmem.errors import HfmemError, NetworkError, UsageError
 from hfmem.hardware.values import Target
 from hfmem.memory.estimate import Estimate
 from hfmem.memory.outcome import Outcome
@@ -37,6 +38,7 @@ class Entry:
     revision: str | None = None
     index: int = 0
     error: HfmemError | None = None
+    key: str = ""  # what knows it again in a journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +67,27 @@ def estimate_many(
 
     `references` may be endless, and an `Entry` brings a workload of its own. `executor` is any `concurrent.futures.Executor`
     (processes, dask's `client.get_executor()`, mpi4py's); without one, `max_workers` threads share the Hub's rate limits.
+    Raises `UsageError` at once for what could never work, and what `references` raises once the outcomes before it are given.
     """
+    check_call(references, workload, on, max_workers)
     access = replace(UNATTENDED, token=token, cache_dir=cache_dir)
     question = Question(workload=workload, on=tuple(on), access=access)
     entries = (entry_of(reference, index) for index, reference in enumerate(references))
-    return run(partial(outcome_of, question), entries, executor=executor, max_workers=max_workers, ordered=ordered)
+    call = partial(outcome_of, question)
+    return run(call, entries, lost, executor=executor, max_workers=max_workers, ordered=ordered)
+
+
+def check_call(references: object, workload: object, on: object, max_workers: int) -> None:
+    """Mistakes that would otherwise be one odd outcome after another."""
+    if isinstance(references, (str, Path, Entry)):
+        raise UsageError("references is one reference, not a list of them", code="bad-list", hint=f"[{references!r}]")
+    if isinstance(on, str):
+        raise UsageError("on is one device, not a list of them", code="no-device", hint=f"[{on!r}]")
+    if not isinstance(workload, (Inference, Training, NoneType)):
+        kind = type(workload).__name__
+        raise UsageError(f"the workload is a {kind}", code="bad-workload", hint="hfmem.Inference(…) or hfmem.Training(…)")
+    if max_workers < 1:
+        raise UsageError(f"max_workers is {max_workers}; it should be at least 1", code="bad-workload")
 
 
 def entry_of(reference: str | Path | Entry, index: int) -> Entry:
@@ -109,6 +127,12 @@ def estimated(question: Question, entry: Entry, source: Source) -> Outcome:
 
 def failed(entry: Entry, error: HfmemError) -> Outcome:
     return Outcome(index=entry.index, reference=entry.reference, error=error)
+
+
+def lost(entry: Entry, cause: BaseException) -> Outcome:
+    """The outcome of an entry whose worker did not come back."""
+    message = f"the worker that had it did not come back: {type(cause).__name__}"
+    return failed(entry, NetworkError(message, code="worker-lost", hint="it may have run out of memory; try it alone"))
 
 
 def points(model: Model, found: Estimate) -> Iterator[tuple[int, int]]:

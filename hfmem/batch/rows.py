@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import hfmem
-from hfmem.batch.many import Entry, Question, Workload, attempt, estimated, opened
+from hfmem.batch.many import Entry, Question, Workload, attempt, estimated, lost, opened
 from hfmem.hardware.values import Target
 from hfmem.memory.outcome import Outcome
 from hfmem.report.batch_rows import Row, row_of
@@ -22,7 +23,12 @@ NOT_OF_THE_COMMIT_ALONE = ("adapter", "config-only")
 def row_for(question: Question, entry: Entry) -> Row:
     """The row of one entry, with the key that knows it again; it never raises."""
     asked = fingerprint(entry.workload or question.workload, question.on, question.curve)
-    return {"key": entry_key(question, entry), **found(question, entry, f"row:{asked}")}
+    return {"key": entry.key, **found(question, entry, f"row:{code()}:{asked}")}
+
+
+def lost_row(entry: Entry, cause: BaseException) -> Row:
+    """The row of an entry whose worker did not come back."""
+    return {"key": entry.key, **row_of(lost(entry, cause))}
 
 
 def found(question: Question, entry: Entry, key: str) -> Row:
@@ -58,26 +64,36 @@ def is_of_the_commit(outcome: Outcome) -> bool:
     return found is not None and found.format not in NOT_OF_THE_COMMIT_ALONE
 
 
-def entry_key(question: Question, entry: Entry) -> str:
-    """What knows an entry again in a journal: the model and all that is asked of it."""
+def keyed(question: Question, entry: Entry) -> Entry:
+    """The entry with what knows it again in a journal: the model, all that is asked of it, and this version of hfmem."""
     asked = fingerprint(entry.workload or question.workload, question.on, question.curve)
-    text = "\n".join((entry.reference, entry.revision or "", asked, repr(entry.error)))
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    text = "\n".join((hfmem.__version__, entry.reference, entry.revision or "", asked, repr(entry.error)))
+    return replace(entry, key=digest(text)[:32])
 
 
 @cache
 def fingerprint(workload: Workload | None, on: tuple[str | Target, ...], curve: bool) -> str:
-    """What is asked, and of which code, as one short word."""
-    return hashlib.sha256(repr((code(), workload, on, curve)).encode()).hexdigest()[:32]
+    """What is asked, as one short word that is the same in every process."""
+    return digest(repr((workload, tuple(map(target_fields, on)), curve)))[:32]
+
+
+def target_fields(target: str | Target) -> object:
+    """What of a device decides a verdict."""
+    if isinstance(target, str):
+        return target
+    device = target.device
+    memory = (device.memory_bytes, device.usable_bytes, device.free_bytes, device.unified)
+    return device.name, target.count, memory, device.vendor, device.family, device.compute_capability
 
 
 @cache
 def code() -> str:
-    """The code at hand: its version, and when its files were last written, for those who work on it."""
-    places = sorted(Path(hfmem.__file__).parent.rglob("*.py"))
-    written = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in places]
-    return f"{hfmem.__version__} {hash_of(written)}"
+    """The code and the tables at hand: their version, and when their files were last written, for those who work on them."""
+    root = Path(hfmem.__file__).parent
+    places = sorted(path for path in root.rglob("*") if path.suffix in (".py", ".json"))
+    written = [(str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns) for path in places]
+    return digest(f"{hfmem.__version__} {written!r}")[:32]
 
 
-def hash_of(value: object) -> str:
-    return hashlib.sha256(repr(value).encode()).hexdigest()
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

@@ -19,7 +19,7 @@ def batch(
     column: opt.ColumnOpt = None,
     author: opt.AuthorOpt = None,
     search: opt.SearchOpt = None,
-    limit: opt.LimitOpt = 100,
+    limit: opt.LimitOpt = None,
     on: opt.OnOpt = None,
     train: opt.BatchTrainOpt = False,
     output: opt.OutputsOpt = None,

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hfmem.commands.saving import place, save
+from hfmem.commands.saving import place, save, try_out
 from hfmem.commands.showing import renderer
 from hfmem.errors import CannotTell, UsageError
 from hfmem.report.batch_rows import Row
@@ -41,7 +41,7 @@ class Output:
         if self.path.suffix.lower() not in ENDINGS:
             message = f"{self.path} has no ending that says what to write"
             raise UsageError(message, code="bad-output", hint=f"one of {', '.join(ENDINGS)}")
-        place(self.path)
+        try_out(self.path)
         if self.format == "parquet" and find_spec("pyarrow") is None:
             hint = "pip install 'hfmem-cli[parquet]'"
             raise CannotTell("Parquet needs pyarrow, which is not installed", code="missing-extra", hint=hint)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hfmem.batch.journal import Journal
 from hfmem.batch.lists import Line, read_list
 from hfmem.batch.many import Entry, Question
-from hfmem.batch.rows import entry_key, row_for
+from hfmem.batch.rows import keyed, lost_row, row_for
 from hfmem.batch.running import run
 from hfmem.commands.progress import Progress
 from hfmem.errors import CannotTell, NetworkError, UsageError
-from hfmem.report.batch_rows import Row
 from hfmem.sources import Access
+
+SEARCHED = 100  # models, where no --limit is given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class Asked:
     column: str | None
     author: str | None
     search: str | None
-    limit: int
+    limit: int | None
 
     def __post_init__(self) -> None:
         searched = self.author or self.search
@@ -47,12 +50,17 @@ class Asked:
 
     def lines(self, access: Access) -> Iterator[Line]:
         """The models, read as they are needed."""
+        return islice(self.found(access), self.limit)
+
+    def found(self, access: Access) -> Iterator[Line]:
+        if self.column and not self.is_file:
+            raise UsageError("--column is of lists in files", code="bad-list", hint="leave it out")
         if self.models is None:
             from hfmem.sources.hub_listing import list_models
 
-            found = list_models(author=self.author, search=self.search, limit=self.limit, access=access)
+            found = list_models(author=self.author, search=self.search, limit=self.limit or SEARCHED, access=access)
             return (Line(reference=repo_id) for repo_id in found)
-        if self.models.startswith(("hf://", "http://", "https://")):
+        if not self.is_file:
             from hfmem.sources.hub_listing import collection_slug, list_collection
 
             return (Line(reference=repo_id) for repo_id in list_collection(collection_slug(self.models), access))
@@ -62,7 +70,11 @@ class Asked:
         """How many there are, where that can be known before the work begins."""
         if self.models is None or not Path(self.models).is_file():
             return None
-        return sum(1 for _ in read_list(self.models, column=self.column))
+        return sum(1 for _ in islice(read_list(self.models, column=self.column), self.limit))
+
+    @property
+    def is_file(self) -> bool:
+        return self.models is not None and not self.models.startswith(("hf://", "http://", "https://"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,32 +114,32 @@ def work(
     *,
     executor: Executor | None,
     max_workers: int,
-) -> Iterator[Row]:
-    """Rows as they complete: those of an earlier run at once, the others once they are in the journal."""
-    known: list[Row] = []
+) -> Iterator[int]:
+    """
+    The places of rows that are in the journal now: those of an earlier run at once, the others as they complete.
+
+    Of rows that are known nothing stays in memory but their places, however many there are.
+    """
+    known: deque[int] = deque()
 
     def unknown() -> Iterator[Entry]:
         for entry in entries:
-            key = entry_key(question, entry)
-            if journal.has(key):
-                known.append(journal.take(entry.index, key))
+            asked = keyed(question, entry)
+            if journal.has(asked.key):
+                earlier = journal.is_earlier(asked.key)
+                progress.count(journal.take(entry.index, asked.key)["status"], known=earlier)
+                known.append(entry.index)
             else:
-                yield entry
+                yield asked
 
-    results = run(partial(row_for, question), unknown(), executor=executor, max_workers=max_workers, ordered=False)
-    for row in results:
-        yield from counted(known, progress)
+    call = partial(row_for, question)
+    for row in run(call, unknown(), lost_row, executor=executor, max_workers=max_workers, ordered=False):
+        while known:
+            yield known.popleft()
         journal.keep(row)
         progress.count(row["status"])
-        yield {name: value for name, value in row.items() if name != "key"}
-    yield from counted(known, progress)
-
-
-def counted(known: list[Row], progress: Progress) -> Iterator[Row]:
-    while known:
-        row = known.pop(0)
-        progress.count(row["status"], known=True)
-        yield row
+        yield row["index"]
+    yield from known
 
 
 @contextmanager

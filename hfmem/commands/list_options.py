@@ -46,6 +46,8 @@ class Listed:
         self.unused |= dict.fromkeys(name for name in given if name not in known and name not in ("revision", "mode"))
         own = {name: converted(name, value, known[name], line.where) for name, value in given.items() if name in known}
         mode = str(given.get("mode", "")).lower()
+        if mode and mode not in MODES:
+            raise UsageError(f"{line.where}: mode is {mode[:60]!a}", code="bad-line", hint="inference or training")
         train = MODES.get(mode, self.train or "method" in own)
         return workload_of(train, {**self.options, **own})
 

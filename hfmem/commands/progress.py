@@ -74,7 +74,8 @@ def shown(progress: Progress, *, quiet: bool, stream: TextIO | None = None) -> I
     finally:
         ended.set()
         drawing.join(timeout=2)
-        put(out, f"\r\x1b[2K{progress.line()}\n" if over else f"{progress.line()}\n")
+        if progress.num_done:
+            put(out, f"\r\x1b[2K{progress.line()}\n" if over else f"{progress.line()}\n")
 
 
 def draw(progress: Progress, ended: threading.Event, out: TextIO, over: bool) -> None:

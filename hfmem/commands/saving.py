@@ -39,6 +39,13 @@ def save(path: Path, pieces: Iterable[str | bytes]) -> None:
         raise
 
 
+def try_out(path: Path) -> None:
+    """Raises before any work what would keep the file from being written at the end of it."""
+    part = place(path).with_name(f".hfmem-{os.urandom(8).hex()}.part")
+    started(part, path).close()
+    part.unlink(missing_ok=True)
+
+
 def place(path: Path) -> Path:
     """Where the file is to be, links followed; devices and pipes are refused, for they must not be replaced."""
     target = Path(os.path.realpath(path))

@@ -61,14 +61,14 @@ def rendered(what: Report, found: object, format: opt.Format, **options: Any) ->
     """The report in the format asked for; a picture is one of its text, unless the report draws its own."""
     renderers = RENDERERS[what]
     if format is opt.Format.svg and format not in renderers:
-        return pictured(rendered(what, found, opt.Format.text, **options), what)
+        return pictured(rendered(what, found, opt.Format.text, **options))
     return str(renderer(renderers[format])(found, **options))
 
 
-def pictured(text: str, what: str) -> str:
+def pictured(text: str) -> str:
     from hfmem.report.picture import render_picture
 
-    return render_picture(text, f"hfmem {what}")
+    return render_picture(text, "hfmem")
 
 
 def renderer(name: str) -> Callable[..., Any]:

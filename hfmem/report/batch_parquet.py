@@ -32,6 +32,13 @@ def render_batch_parquet(rows: Iterable[Row]) -> Iterator[bytes]:
 
 
 def values_of(rows: list[Row], column: Column) -> list[Any]:
-    """The column's values, text as it is: no program takes a Parquet cell for a formula."""
+    """The column's values, text as it is: no program takes a Parquet cell for a formula. What no column can hold is null."""
     values = [column.value(row) for row in rows]
-    return values if column.is_number else [None if value is None else str(value) for value in values]
+    if column.is_number:
+        return [value if value is None or abs(value) < 2**63 else None for value in values]
+    return [None if value is None else text_of(value) for value in values]
+
+
+def text_of(value: Any) -> str:
+    """Text that is UTF-8; bytes of a name that are none as their codes."""
+    return str(value).encode("utf-8", "backslashreplace").decode()

@@ -19,4 +19,4 @@ def render_batch_picture(rows: Iterable[Row]) -> Iterator[str]:
     more = sum(1 for _ in rows) - len(shown)
     if more > 0:
         counted = f"… and {more:,} more\n\n{summary(rows)}\n"
-    yield render_picture("".join([*table, counted]).rstrip("\n"), "hfmem batch")
+    yield render_picture("".join([*table, counted]).rstrip("\n"), "hfmem")

@@ -18,11 +18,22 @@ WORKLOAD_COLUMNS = ("mode", "engine", "method", "context", "batch")
 TOTAL_COLUMNS = ("total_bytes", "low_bytes", "high_bytes")
 
 
+SCHEMA = "hfmem.batch/1"
+LISTS = ("items", "devices", "notes", "curve")
+
+
+def is_whole(row: Row) -> bool:
+    """Whether a row from a file is one of ours, with every column."""
+    named = (*MODEL_COLUMNS, *WORKLOAD_COLUMNS, *TOTAL_COLUMNS, "reference", "code", "message", "hint")
+    has_all = row.keys() >= {*named} and isinstance(row.get("index"), int) and isinstance(row.get("status"), str)
+    return has_all and row.get("schema") == SCHEMA and all(isinstance(row.get(name), list) for name in LISTS)
+
+
 def row_of(outcome: Outcome) -> Row:
     """One flat object; sizes are whole bytes and null where there is no estimate."""
     error = outcome.error
     found: Row = {
-        "schema": "hfmem.batch/1",
+        "schema": SCHEMA,
         "index": outcome.index,
         "reference": outcome.reference,
         "status": outcome.status,
@@ -30,7 +41,7 @@ def row_of(outcome: Outcome) -> Row:
         "message": error.message if error else None,
         "hint": error.hint if error else None,
         **dict.fromkeys((*MODEL_COLUMNS, *WORKLOAD_COLUMNS, *TOTAL_COLUMNS, "peak_phase")),
-        **{name: [] for name in ("items", "devices", "notes", "curve")},
+        **{name: [] for name in LISTS},
     }
     return found | estimate_columns(outcome.estimate, outcome.curve) if outcome.estimate else found
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
-MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!])")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~])")
 
 
 def terminal(text: str) -> str:
@@ -14,5 +14,6 @@ def terminal(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """The same, with Markdown's own signs escaped and no line breaks."""
-    return MARKDOWN.sub(r"\\\1", terminal(text))
+    """The same, with Markdown's own signs escaped and no line breaks; nobody is mentioned, and nothing becomes a link."""
+    entities = terminal(text).replace("&", "&amp;").replace("@", "&#64;").replace("://", ":&#47;/")
+    return MARKDOWN.sub(r"\\\1", entities).replace("&\\#", "&#")

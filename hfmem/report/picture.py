@@ -19,11 +19,10 @@ xmlns="http://www.w3.org/2000/svg">
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
 {lines}
 </defs>
 {chrome}
-<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+<g transform="translate({terminal_x}, {terminal_y})">
 {backgrounds}
 <g class="{unique_id}-matrix">
 {matrix}
@@ -41,7 +40,13 @@ def render_picture(text: str, title: str) -> str:
     shown = NOT_XML.sub("�", text)
     width = min(WIDEST, max(20, *map(len, shown.splitlines()), len(title) + 12))
     console = Console(
-        record=True, file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor", legacy_windows=False
+        record=True,
+        file=io.StringIO(),
+        width=width,
+        height=25,  # without one rich asks the terminal, and a dumb one has eighty columns
+        force_terminal=True,
+        color_system="truecolor",
+        legacy_windows=False,
     )
     console.print(Text(shown), end="\n", highlight=False, markup=False, emoji=False)
     label = markup(title).replace("{", "{{").replace("}", "}}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hfmem.sources.base import Origin, Source
@@ -23,7 +23,7 @@ class Access:
     A branch or tag that was asked for less than `max_age` seconds ago is not asked for again.
     """
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     cache_dir: str | None = None
     patience: Patience | None = None
     max_age: float = 0.0

@@ -140,12 +140,16 @@ class HubSource:
         return self._snapshot
 
     def recall(self, key: str) -> bytes | None:
-        """What was kept for this commit, and the folder of it that is looked at."""
-        return self._lookup.cache.find(self._info.commit, f"{key}:{self._root.prefix}")
+        """What was kept for this commit, and the folder or file of it that is looked at."""
+        return self._lookup.cache.find(self._info.commit, self._place(key)) if self._info.is_whole else None
 
     def remember(self, key: str, content: bytes) -> None:
         """Keep it for this commit, which never changes."""
-        self._lookup.cache.keep(self._info.commit, f"{key}:{self._root.prefix}", content)
+        if self._info.is_whole:  # what a part of the files gives is no commit's
+            self._lookup.cache.keep(self._info.commit, self._place(key), content)
+
+    def _place(self, key: str) -> str:
+        return f"{key}:{self._lookup.reference.subfolder or ''}"
 
     def _asked_headers(self, index: str) -> bytes | None:
         address = f"{self._lookup.endpoint}/api/models/{self._info.repo_id}/safetensors-metadata/{quote(index)}"

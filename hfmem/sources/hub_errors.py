@@ -38,7 +38,7 @@ class Subject:
 
     def __str__(self) -> str:
         file = f"{quoted(self.name)} of " if self.name else ""
-        return f"{file}{self.repo_id} at {quoted(self.revision)}"
+        return f"{file}{self.repo_id}" + (f" at {quoted(self.revision)}" if self.revision else "")  # a list has none
 
     @property
     def host(self) -> str:
@@ -92,7 +92,7 @@ def wait_seconds(status: int, headers: Mapping[str, str]) -> float | None:
     `RateLimit` is on every reply, so its time counts only on a 429 that left nothing to spend.
     """
     left = nothing_left(headers) if status == 429 else None
-    return left if left is not None else _retry_after(headers.get("retry-after", "").strip())
+    return left[1] if left is not None else _retry_after(headers.get("retry-after", "").strip())
 
 
 def bad_token(message: str) -> AccessDenied:

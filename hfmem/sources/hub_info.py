@@ -26,6 +26,7 @@ class RevisionInfo:
     files: Mapping[str, int | None]
     private: bool = False
     license: str | None = None
+    is_whole: bool = True  # False where the files are those that happen to be downloaded
     digests: Mapping[str, str] = field(default_factory=dict)  # file → sha256, or what git calls it where it is small
 
     def __post_init__(self) -> None:

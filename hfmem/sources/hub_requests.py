@@ -17,7 +17,7 @@ from hfmem.sources.hub_errors import TRANSIENT_STATUSES, Subject, Transient, not
 from hfmem.sources.hub_identity import Identity, home_of, origin_of
 from hfmem.sources.hub_transport import next_address, our_errors, send
 from hfmem.sources.patience import Deadline, Patience, within
-from hfmem.sources.rate_limit import bucket_of, gate_of, nothing_left
+from hfmem.sources.rate_limit import BUCKETS, bucket_of, gate_of, nothing_left
 
 MAX_REDIRECTS = 5
 
@@ -72,16 +72,21 @@ class Requests:
         while True:
             try:
                 if tries == 0:  # a later try has waited already
-                    self._gate.wait(bucket_of(request.url), self._patience.longest_wait_seconds, self._patience.sleep)
+                    self._wait(request)
                 return self._once(request)
             except Transient as failure:
                 tries += 1
                 if failure.code == "rate-limited" and failure.wait_seconds is not None:
-                    self._gate.close(bucket_of(request.url), failure.wait_seconds)
+                    self._gate.close(bucket_of(request.url), failure.wait_seconds, refused=True)
                 wait = self._patience.wait_before_try(tries, failure.wait_seconds)
                 if wait is None:
                     raise
             self._patience.sleep(wait)
+
+    def _wait(self, request: _Request) -> None:
+        seconds = self._gate.wait(bucket_of(request.url), self._patience.longest_wait_seconds, self._patience.sleep)
+        if seconds is not None:
+            raise transient(429, {"retry-after": f"{seconds:.0f}"}, request.subject)
 
     def _once(self, request: _Request) -> Answer:
         require_online(request.subject)
@@ -111,7 +116,7 @@ class Requests:
             at_home = at_home and origin_of(url) == self._home  # once it has left, the token stays behind
             response = self._sent(url, request, at_home=at_home)
             with _closing(response):
-                self._heard(response, at_home=at_home)
+                self._heard(response, bucket_of(request.url), at_home=at_home)
                 if at_home and "x-repo-commit" in response.headers:
                     commits.add(response.headers["x-repo-commit"])
                 if response.status_code not in _REDIRECTS:
@@ -121,11 +126,11 @@ class Requests:
                 url = next_address(url, response.headers.get("location", ""), request.subject)
         raise not_the_hub(request.subject, f"it redirects {request.subject} more than {MAX_REDIRECTS} times")
 
-    def _heard(self, response: httpx2.Response, *, at_home: bool) -> None:
+    def _heard(self, response: httpx2.Response, bucket: str, *, at_home: bool) -> None:
         """The reply that took the last of a window says so, and the next request waits instead of being refused."""
-        seconds = nothing_left(response.headers) if at_home and response.status_code < 400 else None
-        if seconds is not None:
-            self._gate.close(bucket_of(response.request.url.path), seconds)
+        left = nothing_left(response.headers) if at_home and response.status_code < 400 else None
+        if left is not None:
+            self._gate.close(left[0] if left[0] in BUCKETS else bucket, left[1])
 
     def _sent(self, url: str, request: _Request, *, at_home: bool) -> httpx2.Response:
         headers = request.headers | self._identity.headers(with_token=at_home)

@@ -123,7 +123,7 @@ class Lookup:
         snapshot = self.snapshot(commit)
         if snapshot is None:
             return None
-        return RevisionInfo(repo_id=self.reference.repo_id, commit=commit, gated=False, files=snapshot.files())
+        return RevisionInfo(repo_id=self.reference.repo_id, commit=commit, gated=False, files=snapshot.files(), is_whole=False)
 
     def _with_cached_hint(self, error: NetworkError) -> NetworkError:
         if next(self._cached_commits(), None) is None or error.code not in ("connection", "timeout"):
