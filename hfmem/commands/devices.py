@@ -35,6 +35,6 @@ def devices(
         if not found:
             raise none_listed(query)
         if format is opt.Format.svg and not quiet:
-            write(pictured(render_devices(found), "devices"))
+            write(pictured(render_devices(found)))
         else:
             write("\n".join(device.name for device in found) if quiet else render_devices(found, format.value))
