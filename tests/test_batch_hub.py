@@ -72,7 +72,7 @@ def test_two_thousand_repositories_of_which_five_in_a_hundred_fail_have_the_righ
     assert outputs[2].read_text().count("org/model-1999") >= 1
     assert "2,000/2,000 · " in said
     requests = hub.num_requests
-    assert requests <= 4.2 * 2000
+    assert requests <= 3.2 * 2000
     code, _, said = run(hub, tmp_path / "home", *arguments, "--strict")
     assert code == 8, said
     assert hub.num_requests - requests < 1.3 * 2000  # what is known of a commit is not asked for again
@@ -107,7 +107,7 @@ def test_a_run_killed_twenty_times_ends_as_one_that_was_not(hub: HubServer, tmp_
     assert 90 <= len(keys) == len(set(keys))
     before = hub.num_requests
     assert run(hub, tmp_path / "last", str(models), "-o", str(pieces), "-q", "--resume")[0] == 0
-    assert hub.num_requests - before < 4 * (150 - len(keys)) + 40
+    assert hub.num_requests - before < 3 * (150 - len(keys)) + 40
     assert pieces.read_bytes() == whole.read_bytes()
     assert not journal.exists()
 
@@ -142,7 +142,7 @@ def test_rows_that_failed_on_the_network_are_tried_again_by_a_later_run(hub: Hub
     before = hub.num_requests
     assert run(hub, tmp_path / "home", *arguments)[0] == 0
     assert [row["status"] for row in rows(output)] == ["ok", "ok"]
-    assert hub.num_requests - before == 4
+    assert hub.num_requests - before == 3
     assert len((tmp_path / "kept").read_text().splitlines()) == 3
 
 

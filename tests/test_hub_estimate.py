@@ -10,8 +10,9 @@ from typing import Any
 
 import checkpoints
 import pytest
-from hub_server import HubServer, Sparse
+from hub_server import HubServer, Sparse, safetensors_head
 
+from hfmem.checkpoint.shards import FIRST_BYTES
 from hfmem.errors import ExitCode
 
 SINGLE, SHARDED = "meta-llama/Llama-3.2-1B", "mistralai/Mixtral-8x7B-v0.1"
@@ -85,14 +86,14 @@ def test_a_sharded_model_on_main_costs_three_requests_and_then_one(hub: HubServe
     assert (cold, warm, pinned, offline) == (3, 1, 0, 0)
 
 
-def test_other_revisions_read_exactly_the_headers(hub: HubServer, tmp_path: Path) -> None:
+def test_other_revisions_read_a_header_in_one_request(hub: HubServer, tmp_path: Path) -> None:
     files = published(SHARDED, tmp_path / "files")
     hub.add(SHARDED, files, revision="refs/pr/1")
     count, sent = requests(hub, tmp_path, SHARDED, "--revision", "refs/pr/1")
     shards = [value for name, value in files.items() if name.endswith(".safetensors")]
-    assert count == 3 + 2 * len(shards)  # info, config, index; then length and header of each shard
+    assert count == 3 + len(shards)  # info, config, index; then the beginning of each shard
     small = sum(len(value) for value in files.values() if isinstance(value, bytes))
-    headers = sum(len(shard.head) for shard in shards if isinstance(shard, Sparse))
+    headers = sum(max(len(shard.head), FIRST_BYTES) for shard in shards if isinstance(shard, Sparse))
     listing = max(seen.body_bytes for seen in hub.log if "/api/models/" in seen.path)
     assert sent <= headers + small + listing
 
@@ -100,7 +101,17 @@ def test_other_revisions_read_exactly_the_headers(hub: HubServer, tmp_path: Path
 def test_a_mirror_without_the_headers_address_is_read_shard_by_shard(hub: HubServer, tmp_path: Path) -> None:
     hub.add("mirror/model", published(SHARDED, tmp_path / "files"), sharded_headers=False)
     count, _ = requests(hub, tmp_path, "mirror/model")
-    assert count == 4 + 2 * len(checkpoints.headers(SHARDED))
+    assert count == 4 + len(checkpoints.headers(SHARDED))
+
+
+def test_a_header_longer_than_its_beginning_is_read_to_its_end(hub: HubServer, tmp_path: Path) -> None:
+    tensors = {f"model.layers.{n}.mlp.a_long_name_of_a_projection.weight": ("F16", (2, 2), 8) for n in range(900)}
+    head = safetensors_head(tensors)
+    assert len(head.head) > 2 * FIRST_BYTES
+    hub.add("org/long", {"config.json": b'{"model_type": "llama"}', "model.safetensors": head})
+    count, sent = requests(hub, tmp_path, "org/long", "--partial")
+    assert count == 4  # info, config, beginning, rest
+    assert sent < len(head.head) + 2000
 
 
 def test_a_sub_folder_is_a_model_of_its_own(hub: HubServer, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from hfmem.checkpoint.index import MAX_INDEX_BYTES, MAX_SHARDS, ShardIndex, pars
 from hfmem.checkpoint.json_text import clip
 from hfmem.checkpoint.tensors import Declared, Grouping, Remark, Tensor, TensorGroup
 from hfmem.errors import BrokenCheckpoint, HeaderError, ShardIndexError
-from hfmem.sources.base import Source
+from hfmem.sources.base import Published, Source
 
 MET = -1
+# Four of five headers on the Hub are shorter than 25 kB (huggingface_hub #1855), and 100 kB would be a third of a small model.
+FIRST_BYTES = 32 * 1024
 
 
 @dataclass(slots=True)
@@ -97,9 +99,16 @@ def shard_headers(source: Source, names: Sequence[str]) -> Iterator[Header]:
 
 
 def read_header(source: Source, name: str, file_bytes: int | None) -> Header:
-    """One file's header: its length first, then exactly the header."""
-    length = header_length(source.read_range(name, 0, PREFIX_BYTES), name, file_bytes)
-    text = source.read_range(name, PREFIX_BYTES, length)
+    """
+    One file's header: its length first, then exactly the header.
+
+    On the Hub the first read brings most headers whole, for there a request costs more than bytes do.
+    """
+    first = source.read_range(name, 0, FIRST_BYTES if isinstance(source, Published) else PREFIX_BYTES)
+    length = header_length(first[:PREFIX_BYTES], name, file_bytes)
+    text = first[PREFIX_BYTES : PREFIX_BYTES + length]
+    if len(text) < length:
+        text += source.read_range(name, PREFIX_BYTES + len(text), length - len(text))
     if len(text) != length:
         raise HeaderError(f"{name} declares a header of {length:,} bytes, {len(text):,} are there", code="truncated-header")
     return parse_header(text, name, file_bytes)
