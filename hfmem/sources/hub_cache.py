@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,15 +77,21 @@ class CommitCache:
 
     def _path(self, commit: str, key: str) -> Path | None:
         namespace = f"{urlsplit(self.endpoint).netloc.rpartition('@')[2].replace(':', '_')}--{self.repo_id}"
-        try:
-            directory = cached_assets_path("hfmem", namespace, commit, assets_dir=constants.HF_ASSETS_CACHE)
-        except (OSError, ValueError, RuntimeError):
-            return None
-        return directory / hashlib.sha256(key.encode()).hexdigest()[:40]
+        directory = _directory(namespace, commit, constants.HF_ASSETS_CACHE)
+        return directory / hashlib.sha256(key.encode()).hexdigest()[:40] if directory else None
 
     def _digest(self, commit: str, key: str, content: bytes) -> bytes:
         place = "\n".join((self.endpoint, self.repo_id, commit, key)).encode()
         return hashlib.sha256(_FORMAT + hashlib.sha256(place).digest() + content).digest()
+
+
+@lru_cache(maxsize=256)  # a model is asked for some entries, one after the other
+def _directory(namespace: str, commit: str, assets_dir: str) -> Path | None:
+    """Where a commit's entries are, made now; None where there can be no such place."""
+    try:
+        return cached_assets_path("hfmem", namespace, commit, assets_dir=assets_dir)
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 ROLES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (role, re.compile(pattern))
@@ -70,6 +71,7 @@ BUFFERS = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)  # models of one kind have the same names
 def role_of(pattern: str) -> str:
     """The role of a tensor by its name, "other" where no word is known."""
     return next((role for role, words in ROLES if words.search(pattern)), OTHER)
