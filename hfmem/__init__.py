@@ -83,6 +83,10 @@ _HOMES = {
 }  # fmt: skip
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Public names load their module when they are first used, so that `import hfmem` costs nothing."""
     home = next((home for home, names in _HOMES.items() if name in names), None)

@@ -138,6 +138,8 @@ def targets_of(on: Sequence[str | Target]) -> list[Target]:
     """Devices by their names or as they are; `local` may be several."""
     from hfmem.hardware.parse import parse_targets
 
+    if isinstance(on, str):
+        raise UsageError("on is one device, not a list of them", code="no-device", hint=f"[{on!r}]")
     return [target for each in on for target in (parse_targets(each) if isinstance(each, str) else (each,))]
 
 
@@ -146,6 +148,9 @@ def asked_of(subject: Model, workload: Inference | Training | None) -> Inference
     from hfmem.memory.serving import engine_for
 
     asked = workload or Inference()
+    if not hasattr(asked, "__dataclass_fields__"):
+        kind = type(asked).__name__
+        raise UsageError(f"the workload is a {kind}", code="bad-workload", hint="hfmem.Inference(…) or hfmem.Training(…)")
     return engine_for(subject, asked) if isinstance(asked, Inference) else asked
 
 

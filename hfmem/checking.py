@@ -17,6 +17,7 @@ from hfmem.memory.workload import Inference
 from hfmem.sources import Access, Source, open_source
 from hfmem.sources.base import Published
 from hfmem.sources.directory import DirectorySource
+from hfmem.sources.memory import MemorySource
 
 Begin = Callable[[int], Told]  # told how many bytes there are to hash; gives what is told of those that are
 
@@ -65,16 +66,17 @@ def examined(source: Source, local_dir: str | Path | None) -> Examination:
     if local_dir is None:
         compare(found, source)
         return found
-    copy = copied(Path(local_dir))
+    copy = copied(Path(local_dir), source.repository().prefix)
     compare(copy, source, whole=found, local_dir=str(local_dir))
     return copy
 
 
-def copied(directory: Path) -> Examination:
-    """A copy that may have nothing in it yet."""
+def copied(directory: Path, prefix: str) -> Examination:
+    """A copy that may have nothing in it yet; of a part of a repository, the folder it lies in there."""
     if not directory.is_dir():
         raise NotFound(f"there is no directory {str(directory)!r}", code="path-not-found", hint="check the path")
-    source = DirectorySource(directory)
+    inner = directory / prefix
+    source: Source = DirectorySource(inner) if inner.is_dir() else MemorySource({}, reference=str(inner))
     try:
         return examine(source, api.spec_of)
     except NotFound:
@@ -87,10 +89,17 @@ def hashed(source: Source, asked: Source, begin: Begin) -> Iterator[Finding]:
     if content is None:
         hint = "download it, or name a directory: hfmem check ORG/NAME --local-dir DIR --hash"
         raise UsageError("--hash reads files, and none of this repository are here", code="nothing-to-hash", hint=hint)
-    expected: Mapping[str, str] = asked.repository().digests if isinstance(asked, Published) else {}
-    if not expected and isinstance(content, DirectorySource):
-        expected = content.digests()
+    expected = expected_of(asked, content, is_copy=source is not asked)
     return hash_findings(content, expected, begin(bytes_to_hash(content, expected)))
+
+
+def expected_of(asked: Source, content: Source, *, is_copy: bool) -> Mapping[str, str]:
+    """File → what it must hash to, by its name in the content: a snapshot is of the whole repository, a copy of a part of it."""
+    if not isinstance(asked, Published):
+        return content.digests() if isinstance(content, DirectorySource) else {}
+    about = asked.repository()
+    part = {path: digest for path, digest in about.digests.items() if path.startswith(about.prefix)}
+    return {path.removeprefix(about.prefix): digest for path, digest in part.items()} if is_copy else part
 
 
 def described(found: Examination) -> Model | None:

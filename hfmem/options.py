@@ -116,7 +116,7 @@ AxisOpt = Annotated[str, typer.Option("--x", help="What grows: context, batch or
 OutputOpt = Annotated[Path | None, typer.Option("--output", "-o", help="A file to write: .svg, .html or .png [png: plot extra].")]
 PlotTrainOpt = Annotated[bool, typer.Option("--train", help="Draw a training step; takes every option of `hfmem train`.")]
 WidthOpt = Annotated[
-    int | None, typer.Option(help="Columns of the chart in a terminal [default: the terminal's].", min=20, max=1000)
+    int | None, typer.Option(help="Columns of the chart in a terminal [default: the terminal's].", min=28, max=1000)
 ]
 LastOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print the last number that fits, a line a device.")]
 ListArg = Annotated[

@@ -39,13 +39,14 @@ def info(handler: Handler, repo_id: str) -> None:
     handler._json({"id": repo_id, "sha": repo.commits["main"], "gated": False, "siblings": [], **described})
 
 
-ROUTES[:0] = [(rf"/api/models/{REPO_ID}/tree/(?P<revision>[^/]+)", tree), (rf"/api/models/{REPO_ID}", info)]
+OF_PEERS = [(rf"/api/models/{REPO_ID}/tree/(?P<revision>[^/]+)", tree), (rf"/api/models/{REPO_ID}", info)]
 
 
 class Loopback:
     """A Hub with one repository, and a proxy that answers for huggingface.co with it."""
 
     def __init__(self, hub: HubServer, folder: Path) -> None:
+        ROUTES[:0] = [route for route in OF_PEERS if route not in ROUTES]
         self.hub = hub
         self.certificate = make_certificate(folder) if shutil.which("openssl") else None
         self.listener = socket.create_server(("127.0.0.1", 0))

@@ -232,8 +232,8 @@ class Handler(BaseHTTPRequestHandler):
         if status < 300 and self._kind in ("cut", "drip"):
             first = first[: len(first) // 2] if self._kind == "cut" else b""
             self.close_connection = True
+        self.seen.body_bytes += len(first)  # before the client can have it and look
         self.wfile.write(wire.encode("latin-1") + b"\r\n" + first)
-        self.seen.body_bytes += len(first)
         if status < 300 and self._kind == "drip":
             self._drip(content)
         elif not self.close_connection and self.command != "HEAD":
@@ -241,8 +241,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _rest(self, content: Content) -> None:
         for start in range(CHUNK, len(content), CHUNK):
-            self.wfile.write(part := part_of(content, start, min(len(content), start + CHUNK)))
+            part = part_of(content, start, min(len(content), start + CHUNK))
             self.seen.body_bytes += len(part)
+            self.wfile.write(part)
 
     def _drip(self, content: Content) -> None:
         for position in range(len(content)):

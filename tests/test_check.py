@@ -253,6 +253,8 @@ DAMAGES: list[tuple[str, Damage, str, str, str | None]] = [
     ("fewer key-value heads", config(num_key_value_heads=1), "broken", "config-disagrees", "config.json"),
     ("wider keys", rewritten(WIDER), "broken", "config-disagrees", "config.json"),
     ("more layers", config(num_hidden_layers=4), "broken", "config-disagrees", "config.json"),
+    ("fewer layers", config(num_hidden_layers=1), "suspicious", "extra-layers", "config.json"),
+    ("another dtype", config(torch_dtype="float32"), "healthy", "dtype-differs", "config.json"),
     ("layers missing", rewritten(ONE_LAYER), "broken", "config-disagrees", "config.json"),
     ("another feed-forward width", config(intermediate_size=256), "broken", "config-disagrees", "config.json"),
     ("packed by the config alone", config(quantization_config={"quant_method": "gptq", "bits": 4}), "suspicious", "quantization-mismatch", "config.json"),
@@ -265,6 +267,11 @@ DAMAGES: list[tuple[str, Damage, str, str, str | None]] = [
     ("a tokenizer linked from outside", outside("tokenizer.json"), "suspicious", "link-leaves-directory", "tokenizer.json"),
     ("a link to nothing", dangling, "broken", "dangling-link", B),
     ("a pipe", fifo, "broken", "not-a-regular-file", B),
+    ("a pointer that no loader reads", put("pytorch_model.bin", POINTER), "suspicious", "lfs-pointer", "pytorch_model.bin"),
+    ("a consolidated file that is a pointer", put("consolidated.safetensors", POINTER), "suspicious", "lfs-pointer", "consolidated.safetensors"),
+    ("a training state that is empty", put("optimizer.pt", b""), "suspicious", "empty-file", "optimizer.pt"),
+    ("a tokenizer's configuration cut short", put("tokenizer_config.json", b'{"a": '), "suspicious", "bad-json", "tokenizer_config.json"),
+    ("generation's configuration of nothing", put("generation_config.json", b"\0" * 9), "suspicious", "bad-json", "generation_config.json"),
     ("an adapter without a base", adapter(None), "suspicious", "no-base", "adapter_config.json"),
 ]  # fmt: skip
 
@@ -290,6 +297,18 @@ def listing(directory: Path) -> list[tuple[str, int]]:
     return sorted((path.name, path.lstat().st_mtime_ns) for path in directory.iterdir())
 
 
+@pytest.mark.parametrize(("said", "verdict"), [(8, "healthy"), (4, "broken"), (16, "broken")])
+def test_experts_are_counted(said: int, verdict: str, tmp_path: Path) -> None:
+    directory = checkpoints.write("mistralai/Mixtral-8x7B-v0.1", tmp_path / "moe")
+    content = json.loads((directory / "config.json").read_text())
+    write(directory / "config.json", {**content, "num_local_experts": said})
+    found = check(directory)
+    assert found.verdict == verdict
+    messages = [each.message for each in found.findings if each.code == "config-disagrees"]
+    assert all(f"has 8 experts, config.json says {said}" in message for message in messages)
+    assert bool(messages) == (said != 8)
+
+
 def test_every_fault_is_found_not_the_first_alone(tmp_path: Path) -> None:
     directory = good(tmp_path / "good")
     for damage in (cut(A, -1), put(B, POINTER), put("config.json", b"[]"), put("x.incomplete", b"")):
@@ -300,6 +319,24 @@ def test_every_fault_is_found_not_the_first_alone(tmp_path: Path) -> None:
         "not-an-object",
         "unfinished-download",
     }
+
+
+def test_shards_may_lie_in_a_folder(tmp_path: Path) -> None:
+    directory = good(tmp_path / "good")
+    (directory / "w").mkdir()
+    for name in (A, B):
+        (directory / name).rename(directory / "w" / name)
+    content = index()
+    content["weight_map"] = {tensor: f"w/{name}" for tensor, name in content["weight_map"].items()}
+    write(directory / INDEX, content)
+    assert broken(check(directory)) == []
+
+
+def test_a_lone_surrogate_in_the_hubs_headers_is_no_crash(hub: HubServer, tmp_path: Path) -> None:
+    hub.add("org/name", repository(good(tmp_path / "good")))
+    reply = {"headers": {A: {"a\ud800": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}}}
+    hub.fail("safetensors-metadata", "body", body=json.dumps(reply).encode(), headers={"Content-Type": "application/json"})
+    assert check("org/name").preflight is not None
 
 
 def test_thousands_alike_are_counted(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import hfmem
 from hfmem import api
 from hfmem.cli import app
 from hfmem.commands.saving import save
@@ -200,7 +201,9 @@ def test_sentences(model: Model, workload: Inference | Training, x: str, on: tup
 
 def test_a_small_model_on_a_large_card_holds_every_batch(tmp_path: Path) -> None:
     small = api.load(checkpoints.write("EleutherAI/pythia-70m-deduped", tmp_path))
-    assert "holds 65,536 sequences and more" in " ".join(chart_of(swept(small, Inference(context=1), "batch", "16TiB")).sentences)
+    assert "holds 65,536 sequences, the end of the axis" in " ".join(
+        chart_of(swept(small, Inference(context=1), "batch", "16TiB")).sentences
+    )
 
 
 def test_devices_that_need_the_same_share_a_line(model: Model) -> None:
@@ -585,3 +588,32 @@ def test_nothing_is_drawn_outside_the_plane() -> None:
     assert plane.rows() == ["⢠a"]
     plane.under(0, "╌")
     assert plane.rows() == ["⢠a"] and not plane.is_free(1, 0, 2) and not plane.is_free(0, 0, 1)
+
+
+def test_a_model_of_images_has_no_context_to_grow(tmp_path: Path) -> None:
+    directory = checkpoints.write("google/vit-base-patch16-224-in21k", tmp_path / "vit")
+    found = RUNNER.invoke(app, ["plot", str(directory), "--on", "T4"])
+    assert (found.exit_code, "hint: --x batch" in found.output) == (2, True)
+    assert RUNNER.invoke(app, ["plot", str(directory), "--on", "T4", "--x", "batch"]).exit_code == 0
+
+
+def test_every_tick_of_memory_is_what_it_says() -> None:
+    for mebibytes in range(100, 40_000, 37):
+        line = Series(name="x", points=((1, mebibytes * 2**20), (2, mebibytes * 2**20)))
+        scale = scale_of(Chart(title="", x_label="", series=(line,)))
+        unit = scale.unit[0]
+        assert [int(scale.size(tick).replace(",", "")) * unit for tick in scale.ticks] == list(scale.ticks)
+
+
+@pytest.mark.parametrize("points", [["a"], [1.5], [True], [0], []])
+def test_points_are_whole_numbers(points: Any, directory: Path) -> None:
+    with pytest.raises(UsageError, match="are no numbers of context"):
+        hfmem.curve(directory, points=points)
+
+
+def test_the_library_says_what_is_wrong_with_a_call(directory: Path) -> None:
+    with pytest.raises(UsageError, match="on is one device"):
+        hfmem.estimate(directory, on="T4")
+    with pytest.raises(UsageError, match="the workload is a str"):
+        hfmem.estimate(directory, "x")  # type: ignore[arg-type]
+    assert {"estimate", "check", "Inference"} <= set(dir(hfmem))

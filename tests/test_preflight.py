@@ -11,6 +11,7 @@ from typing import Any
 
 import checkpoints
 import pytest
+from gguf_builder import gguf
 from hub_server import Content, HubServer, Sparse, pointed_at, sharded
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # what `hf download` selects by
 from many_repos import model
@@ -57,6 +58,14 @@ LISTINGS: list[tuple[str, list[str], set[str]]] = [
     ("a sentencepiece model", ["config.json", "model.safetensors", "tokenizer.model", "spiece.model"], {"config.json", "model.safetensors", "tokenizer.model", "spiece.model"}),
     ("what a processor reads", ["config.json", "model.safetensors", "preprocessor_config.json", "chat_template.jinja"],
      {"config.json", "model.safetensors", "preprocessor_config.json", "chat_template.jinja"}),
+    ("vocabularies of other names", ["config.json", "model.safetensors", "vocab-src.json", "bpe.codes", "dict.txt", "normalizer.json", "x.tiktoken"],
+     {"config.json", "model.safetensors", "vocab-src.json", "bpe.codes", "dict.txt", "normalizer.json", "x.tiktoken"}),
+    ("a pipeline and what lies beside it", ["model_index.json", "flux.safetensors", "ae.safetensors", "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
+     "unet/diffusion_pytorch_model.fp16.safetensors", "scheduler/scheduler_config.json", "onnx/config.json"],
+     {"model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"}),
+    ("modules of a sentence transformer", ["modules.json", "config.json", "model.safetensors", "1_Pooling/config.json", "openvino/openvino_model.xml"],
+     {"modules.json", "config.json", "model.safetensors", "1_Pooling/config.json"}),
+    ("a consolidated file alone", ["params.json", "tekken.json", "consolidated.safetensors"], {"params.json", "tekken.json", "consolidated.safetensors"}),
     ("other frameworks", ["config.json", "model.safetensors", "tf_model.h5", "flax_model.msgpack", "onnx/model.onnx"], {"config.json", "model.safetensors"}),
     ("originals in a folder", ["config.json", "model.safetensors", "original/consolidated.00.pth", "original/tokenizer.model"], {"config.json", "model.safetensors"}),
     ("an adapter", ["adapter_config.json", "adapter_model.safetensors", "optimizer.pt"], {"adapter_config.json", "adapter_model.safetensors"}),
@@ -304,3 +313,131 @@ def test_without_the_extra_the_class_is_a_clear_error(tmp_path: Path, monkeypatc
     monkeypatch.setattr("hfmem.witness.ask.LIBRARIES", ("no-such-library",))
     with pytest.raises(CannotTell, match="verifying needs no-such-library"):
         check(copied(tmp_path / "copy", SMALL), verify=True)
+
+
+# Parts of a repository
+
+
+def test_a_folder_of_a_repository_is_fetched_by_its_names_there(hub: HubServer) -> None:
+    hub.add(
+        "org/name",
+        {**{f"sub/{name}": content for name, content in SMALL.items()}, "config.json": b"{}", "model.safetensors": b"x" * 9},
+    )
+    found = check("hf://org/name/sub").preflight
+    assert found is not None
+    assert names(found) == {"sub/config.json", "sub/model.safetensors", "sub/tokenizer.json"}
+    selected = set(
+        filter_repo_objects(hub.repos["org/name"].files[found.commit or ""], allow_patterns=shlex.split(found.command)[4::2])
+    )
+    assert selected == names(found)
+
+
+def test_one_gguf_of_several_is_fetched_alone(hub: HubServer) -> None:
+    one = gguf({"general.architecture": "llama"}, {"token_embd.weight": ("Q4_K", [256, 8])})
+    hub.add("org/name", {"m-Q8_0.gguf": one, "m-Q4_K_M.gguf": one})
+    found = check("hf://org/name/m-Q8_0.gguf").preflight
+    assert found is not None
+    assert found.command == "hf download org/name --include m-Q8_0.gguf"
+
+
+def test_a_projector_is_fetched_with_its_model(hub: HubServer) -> None:
+    model_file = gguf({"general.architecture": "llama"}, {"token_embd.weight": ("Q4_K", [256, 8])})
+    projector = gguf({"general.architecture": "clip"}, {"v.patch_embd.weight": ("F16", [8, 8])})
+    hub.add("org/name", {"m-Q4_K_M.gguf": model_file, "mmproj-F16.gguf": projector, "m-Q8_0.gguf": model_file})
+    found = check("org/name").preflight
+    assert found is not None
+    assert names(found) == {"m-Q4_K_M.gguf", "mmproj-F16.gguf"}
+
+
+def test_code_is_fetched_where_the_configuration_names_it(hub: HubServer) -> None:
+    config = json.loads(SMALL["config.json"]) if isinstance(SMALL["config.json"], bytes) else {}
+    named = json.dumps({**config, "auto_map": {"AutoModel": "modeling_x.X"}}).encode()
+    assert "modeling_x.py" in names(look(hub, {**SMALL, "config.json": named, "modeling_x.py": b""}))
+    assert "modeling_x.py" not in names(look(hub, {**SMALL, "modeling_x.py": b""}))
+
+
+def test_a_copy_of_a_folder_lies_in_that_folder(hub: HubServer, tmp_path: Path) -> None:
+    hub.add("org/name", {f"sub/{name}": content for name, content in SMALL.items()})
+    (tmp_path / "copy").mkdir()
+    copied(tmp_path / "copy" / "sub", SMALL)
+    assert check("hf://org/name/sub", local_dir=tmp_path / "copy", hash=True).verdict == "healthy"
+
+
+def test_content_another_commit_brought_is_here(hub: HubServer, tmp_path: Path) -> None:
+    old = hub.add("org/name", SMALL)
+    cache_of(tmp_path / "home", old, SMALL)
+    hub.repos["org/name"].commits["main"] = new = "b" * 40
+    hub.repos["org/name"].files[new] = {**SMALL, "README.md": b"other words"}
+    found = check("org/name").preflight
+    assert found is not None
+    assert (found.missing, found.commit) == ((), new)
+
+
+def test_whether_a_token_may_read_is_asked_and_not_remembered(hub: HubServer) -> None:
+    hub.add("org/name", SMALL, gated=True)
+    hub.allow("hf_token")
+    assert check("org/name", token="hf_token").preflight is not None
+    found = check("org/name").preflight
+    assert found is not None
+    assert found.may_read is False
+
+
+def test_offline_it_says_what_it_cannot_know(hub: HubServer, tmp_path: Path) -> None:
+    commit = hub.add("org/name", SMALL, private=True)
+    cache_of(tmp_path / "home", commit, {name: SMALL[name] for name in ("config.json", "model.safetensors")})
+    refs = tmp_path / "home" / "hub" / "models--org--name" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text(commit)
+    with pointed_at(hub, tmp_path / "home", offline=True):
+        run = CliRunner().invoke(app, ["check", "org/name"])
+    assert run.exit_code == 0, run.output
+    assert "access not known offline" in run.stdout and "licence not known offline" in run.stdout
+    assert "hf download" not in run.stdout
+
+
+def test_a_known_commit_is_checked_again_without_a_request(hub: HubServer, tmp_path: Path) -> None:
+    commit = hub.add("org/name", SMALL)
+    check("org/name")
+    before = hub.num_requests
+    check(f"org/name@{commit}")
+    with pointed_at(hub, tmp_path / "home", offline=True):
+        assert check("org/name").verdict == "healthy"
+    assert hub.num_requests == before
+
+
+def test_the_command_names_the_cache_that_was_looked_at(hub: HubServer, tmp_path: Path) -> None:
+    found = look(hub, SMALL, cache_dir=str(tmp_path / "other"))
+    assert shlex.split(found.command)[-2:] == ["--cache-dir", str(tmp_path / "other")]
+
+
+@pytest.mark.parametrize("name", ["x`;touch pwned;`.safetensors", "a'b.safetensors", "$(id).safetensors", "-x.safetensors"])
+def test_a_hostile_name_stays_a_word_of_the_command(hub: HubServer, name: str) -> None:
+    hub.add("org/name", {**SMALL, "model.safetensors": b"", name: SMALL["model.safetensors"], "README.md": b""})
+    del hub.repos["org/name"].files[hub.repos["org/name"].commits["main"]]["model.safetensors"]
+    run = CliRunner().invoke(app, ["check", "org/name", "--format", "markdown"])
+    (line,) = [line for line in run.stdout.splitlines() if line.startswith("hf download")]
+    assert set(filter_repo_objects([name], allow_patterns=shlex.split(line)[4::2])) == {name}
+
+
+def test_names_that_are_hidden_are_never_fetched_unseen(hub: HubServer) -> None:
+    files = {name: content for name, content in SMALL.items() if name != "README.md"}
+    assert "--include" in look(hub, {**files, "data:1.safetensors": b"x"}).command
+
+
+def test_a_directory_of_which_nothing_is_known_was_not_verified(tmp_path: Path) -> None:
+    found = check(copied(tmp_path / "copy", SMALL), hash=True)
+    assert (found.verdict, [each.code for each in found.findings]) == ("suspicious", ["digest-unknown"])
+
+
+@pytest.mark.parametrize("is_snapshot", [True, False])
+def test_a_download_that_goes_on_is_seen_where_the_hub_library_keeps_it(is_snapshot: bool, tmp_path: Path) -> None:
+    if is_snapshot:
+        place = cache_of(tmp_path, "a" * 40, SMALL)
+        part = place.parent.parent / "blobs" / "abc.incomplete"
+    else:
+        place = copied(tmp_path / "copy", SMALL)
+        part = place / ".cache" / "huggingface" / "download" / "abc.incomplete"
+        part.parent.mkdir(parents=True)
+    part.write_bytes(b"12345")
+    (finding,) = [each for each in check(place).findings if each.code == "unfinished-download"]
+    assert "of 5 bytes" in finding.message

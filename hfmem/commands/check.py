@@ -55,7 +55,7 @@ def check(
 def code_of(found: Checkup, exit_code: bool) -> ExitCode:
     if found.verdict == "broken":
         return ExitCode.BROKEN
-    if found.preflight and not found.preflight.may_read:
+    if found.preflight and found.preflight.may_read is False:
         return ExitCode.ACCESS_DENIED
     if exit_code and any(fit.verdict == "no" for fit in found.devices):
         return ExitCode.DOES_NOT_FIT

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hfmem.checkpoint.formats import ADAPTER, DIFFUSERS, SENTENCE
-from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
+from hfmem.checkpoint.json_text import MAX_CONFIG_BYTES, decode, loads, parse_object
 from hfmem.checkpoint.tensors import Checkpoint
+from hfmem.doctor.fetching import BESIDE
 from hfmem.doctor.values import Finding, Severity, failed
 from hfmem.errors import BrokenCheckpoint, ConfigError
-from hfmem.model.agreement import disagreements
+from hfmem.model.agreement import disagreements, extra_layers
 from hfmem.model.spec import ModelSpec
-from hfmem.sources.base import Source
+from hfmem.sources.base import Published, Source
 from hfmem.tables.packing import AUXILIARY
 
 WITHOUT_CONFIG = (ADAPTER, DIFFUSERS, SENTENCE)
@@ -26,6 +28,7 @@ SEVERITIES: dict[str, Severity] = {
 ON_LOAD = frozenset(
     ("bitsandbytes", "torchao", "hqq", "quanto", "eetq", "fbgemm_fp8", "fp8", "finegrained_fp8", "higgs", "fp_quant")
 )
+FLOATS = ("F32", "F16", "BF16")
 PACKED_DTYPES = frozenset(("I8", "U8", "I32", "U32", "F4", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ"))
 
 
@@ -43,6 +46,21 @@ def config_findings(source: Source) -> Iterator[Finding]:
         yield failed(error, "config.json")
 
 
+def beside_findings(source: Source) -> Iterator[Finding]:
+    """Small JSON files that loaders read beside the weights, and that are none."""
+    if isinstance(source, Published):
+        return  # a request each
+    for name, size in source.files().items():
+        last = name.rpartition("/")[2]
+        is_read = last.endswith(".json") and last not in ("config.json", TOKENIZER) and BESIDE.fullmatch(last)
+        if is_read and not last.startswith("vocab") and (size or 0) <= MAX_CONFIG_BYTES:
+            try:
+                text = decode(source.read(name, limit=MAX_CONFIG_BYTES), name, ConfigError, strict=False)
+                loads(text, name, ConfigError, strict=False)
+            except (ConfigError, BrokenCheckpoint) as error:
+                yield failed(error, name, "suspicious")
+
+
 def meaning_findings(source: Source, spec: ModelSpec, checkpoint: Checkpoint) -> Iterator[Finding]:
     """What configuration, tensors and tokenizer say of each other."""
     for remark in (remark for part in checkpoint.parts() for remark in part.remarks):
@@ -54,9 +72,29 @@ def meaning_findings(source: Source, spec: ModelSpec, checkpoint: Checkpoint) ->
     if checkpoint.format == "config-only":
         message, hint = "there are no weights here, only a configuration", "download them, or name the directory they are in"
         yield Finding(severity="suspicious", code="no-weights", message=message, hint=hint)
+    for remark in extra_layers(spec, checkpoint):
+        yield Finding(severity="suspicious", code=remark.code, message=remark.message, file="config.json", hint=remark.hint)
+    yield from stored_dtype(spec, checkpoint)
     yield from packing(spec, checkpoint)
     yield from vocabulary(source, spec)
     yield from adapter(checkpoint)
+
+
+def stored_dtype(spec: ModelSpec, checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Weights in another float dtype than the configuration names: they are converted while they are loaded."""
+    sizes: Counter[str] = Counter()
+    for group in (group for part in checkpoint.parts() for group in part.groups if group.dtype in FLOATS):
+        sizes[group.dtype] += group.stored_bytes
+    most = max(sizes, key=lambda dtype: sizes[dtype], default=None)
+    if most and spec.dtype in FLOATS and most != spec.dtype and not spec.quantization:
+        yield Finding(
+            severity="note",
+            code="dtype-differs",
+            message="the weights are stored in another dtype than config.json names; loading converts them",
+            file="config.json",
+            found=most,
+            expected=spec.dtype,
+        )
 
 
 def packing(spec: ModelSpec, checkpoint: Checkpoint) -> Iterator[Finding]:
@@ -82,7 +120,7 @@ def packing(spec: ModelSpec, checkpoint: Checkpoint) -> Iterator[Finding]:
 
 def vocabulary(source: Source, spec: ModelSpec) -> Iterator[Finding]:
     """The largest id of the tokenizer against the rows of the table it looks up."""
-    if TOKENIZER not in source.files() or not spec.vocab_size or source.origin.source == "hub":
+    if TOKENIZER not in source.files() or not spec.vocab_size or isinstance(source, Published):
         return  # over the network it is many megabytes for one number
     try:
         content = parse_object(source.read(TOKENIZER, limit=MAX_TOKENIZER_BYTES), TOKENIZER, ConfigError, strict=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hfmem.checkpoint.read import read_checkpoint
 from hfmem.checkpoint.tensors import Checkpoint
-from hfmem.doctor.contents import config_findings, meaning_findings
+from hfmem.doctor.contents import beside_findings, config_findings, meaning_findings
 from hfmem.doctor.preflight import missing_findings, preflight, room_findings
 from hfmem.doctor.published import size_findings
 from hfmem.doctor.shards import folders, weight_findings
@@ -31,7 +31,7 @@ class Examination:
     checkpoint: Checkpoint | None = None
     spec: ModelSpec | None = None
     preflight: Preflight | None = None
-    may_read: bool = True
+    may_read: bool | None = True
 
     def checkup(self) -> Checkup:
         checkpoint = self.checkpoint
@@ -71,6 +71,7 @@ def look(found: Examination, spec_of: SpecOf) -> None:
     if isinstance(source, Published) and found.checkpoint is not None:
         found.findings += size_findings(source)
     found.findings += config_findings(source)
+    found.findings += beside_findings(source)
     if found.checkpoint is not None:
         told = {each.code for each in found.findings}
         found.spec = spec_of(source, found.checkpoint)
@@ -94,10 +95,13 @@ def checkpoint_of(source: Source, found: list[Finding]) -> Checkpoint | None:
 def compare(found: Examination, repository: Published, *, whole: Examination | None = None, local_dir: str | None = None) -> None:
     """What a download would bring; for a directory that is to be completed, `whole` is the repository's examination."""
     of = whole or found
-    local = found.source.files() if whole else None
+    about = repository.repository()
+    local = {about.prefix + name: size for name, size in found.source.files().items()} if whole else None
+    if of.may_read and (about.gated or about.private):
+        of.may_read = repository.may_read()
     found.preflight = preflight(
         of.source.origin,
-        repository.repository(),
+        about,
         of.source.files(),
         of.checkpoint,
         of.spec,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 
-from hfmem.doctor.values import Finding, failed
+from hfmem.doctor.values import Finding, Severity, failed
 from hfmem.errors import HfmemError
 from hfmem.sources.base import Source
 
@@ -24,7 +24,8 @@ def hash_findings(source: Source, expected: Mapping[str, str], tell: Told) -> It
     if unknown:
         some = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else "")
         hint = "name the repository they are from: hfmem check ORG/NAME --local-dir DIR --hash"
-        yield Finding(severity="note", code="digest-unknown", message=f"nothing says what {some} must hash to", hint=hint)
+        severity: Severity = "suspicious" if not expected else "note"
+        yield Finding(severity=severity, code="digest-unknown", message=f"nothing says what {some} must hash to", hint=hint)
 
 
 def one_file(source: Source, name: str, num_bytes: int, digest: str, tell: Told) -> Iterator[Finding]:

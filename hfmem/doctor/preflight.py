@@ -20,23 +20,26 @@ FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
 def preflight(
     origin: Origin,
     repository: Repository,
-    files: Mapping[str, int | None],
+    shown: Mapping[str, int | None],
     checkpoint: Checkpoint | None,
     spec: ModelSpec | None,
     *,
-    may_read: bool,
+    may_read: bool | None,
     local: Mapping[str, int | None] | None = None,
     local_dir: str | None = None,
 ) -> Preflight:
     """
-    The look ahead for one commit: `files` are the repository's, `local` those of the directory it is to be completed in.
+    The look ahead for one commit: `shown` are the files of what was asked for, by their names in its folder; `local` those of
+    the directory that is to be completed, by their names in the repository.
     """
-    names = fetched(files, checkpoint)
+    files = repository.files
+    code = bool(spec and spec.runs_remote_code)
+    names = tuple(repository.prefix + name for name in fetched(shown, checkpoint, code=code))
     here = repository.downloaded if local is None else frozenset(name for name in names if is_same(local, files, name))
     fetches = tuple(Fetch(name=name, num_bytes=files[name], is_here=name in here) for name in names)
     weights = [name for name in names if is_weight(name)]
     target = local_dir or repository.cache_dir
-    missing = [each.name for each in fetches if not each.is_here]
+    missing = tuple(each.name for each in fetches if not each.is_here)
     revision = None if origin.revision in (None, MAIN) else origin.revision
     return Preflight(
         repo_id=repository.repo_id,
@@ -46,15 +49,16 @@ def preflight(
         private=repository.private,
         may_read=may_read,
         license=repository.license,
+        is_listed=repository.is_listed,
         formats=formats_of(files),
         files=fetches,
         left_out=left_out(files, names),
-        vllm_bytes=other_bytes(files, weights),
+        vllm_bytes=other_bytes(files, weights) if not repository.prefix else None,
         target=target,
         free_bytes=free_bytes(Path(target)),
         host_mapped_bytes=sum(files[name] or 0 for name in weights),
         host_converted_bytes=converted_bytes(checkpoint, spec) if checkpoint and spec else None,
-        command=download_command(repository.repo_id, revision, files, missing or names, local_dir),
+        command=download_command(repository, revision, missing or names, local_dir),
     )
 
 
@@ -112,7 +116,7 @@ def room_findings(found: Preflight) -> Iterator[Finding]:
             message=f"the disk of {found.target} has no room for what is missing",
             found=f"{found.free_bytes:,} bytes free",
             expected=f"{found.missing_bytes:,}",
-            hint="free some, or set HF_HOME to a larger disk",
+            hint="free some, or choose a directory on a larger disk",
         )
 
 

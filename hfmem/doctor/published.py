@@ -32,7 +32,8 @@ def one_shard(shard: str, header: Mapping[str, Any], size: int) -> Iterator[Find
         data_bytes = read_entries(header, shard, None).data_bytes
     except HfmemError:
         return  # named by whoever reads the checkpoint
-    least = PREFIX_BYTES + len(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()) + data_bytes
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
+    least = PREFIX_BYTES + len(text.encode("utf-8", "surrogatepass")) + data_bytes
     if size < least:
         yield Finding(
             severity="broken",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hfmem.checkpoint.formats import INDEXES, choose, missing_numbers
+from hfmem.checkpoint.formats import INDEXES, Choice, choose, missing_numbers
 from hfmem.checkpoint.header import Header
 from hfmem.checkpoint.index import MAX_INDEX_BYTES, ShardIndex, parse_index
 from hfmem.checkpoint.json_text import clip
@@ -40,18 +40,23 @@ def folders(source: Source) -> Iterator[Folder]:
 def weight_findings(folder: Folder) -> Iterator[Finding]:
     """Every broken header, and for the model's own files what its index gets wrong."""
     headers: dict[str, Header] = {}
+    choice = choose(folder.files)
     for name in sorted(file for file in folder.files if file.endswith(".safetensors")):
         try:
             headers[name] = read_header(folder.source, folder.prefix + name, folder.files[name])
         except HfmemError as error:
-            yield failed(error, folder.prefix + name)
-    choice = choose(folder.files)
+            yield failed(error, folder.prefix + name, "suspicious" if is_left(name, choice) else "broken")
     if choice.index:
         yield from index_findings(folder, choice.index, headers)
     else:
-        for name in missing_numbers(choice.files):
+        for name in missing_numbers(choice.files) if folder.source.origin.source != "file" else ():
             yield missing(folder, name, "the other files of its set are there")
         yield from twice(folder, {name: headers[name] for name in choice.files if name in headers})
+
+
+def is_left(name: str, choice: Choice) -> bool:
+    """Whether loaders leave a file: the same weights again, or another model's."""
+    return name in choice.skipped or name in choice.unclear or bool(choice.index and name.startswith("consolidated"))
 
 
 def index_findings(folder: Folder, name: str, headers: Mapping[str, Header]) -> Iterator[Finding]:
@@ -60,8 +65,9 @@ def index_findings(folder: Folder, name: str, headers: Mapping[str, Header]) -> 
     except HfmemError as error:
         yield failed(error, folder.prefix + name)
         return
+    there = folder.source.files()
     for shard in index.shards:
-        if shard not in folder.files:
+        if folder.prefix + shard not in there:
             yield missing(folder, shard, f"{name} names it")
     own = {shard: headers[shard] for shard in index.shards if shard in headers}
     yield from twice(folder, own)

@@ -51,8 +51,9 @@ class Preflight:
     commit: str | None
     gated: bool
     private: bool
-    may_read: bool
+    may_read: bool | None  # None where it was not asked
     license: str | None
+    is_listed: bool  # False where the Hub was not asked: what is not here is not known
     formats: tuple[str, ...]
     files: tuple[Fetch, ...]  # what from_pretrained gets
     left_out: Mapping[str, int]  # ending of files that are not fetched → their bytes

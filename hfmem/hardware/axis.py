@@ -11,6 +11,7 @@ from hfmem.errors import UsageError
 from hfmem.hardware.fit import LARGEST_BATCH, LARGEST_CONTEXT, Estimator
 from hfmem.hardware.judging import Workload
 from hfmem.hardware.values import Target
+from hfmem.memory.estimate import Estimate
 from hfmem.memory.training.workload import Training
 
 Axis = Literal["context", "batch", "tp"]
@@ -38,6 +39,14 @@ def check_ranks(workload: Workload, targets: Sequence[Target]) -> None:
     if several:
         hint = f'--on "{several.device.name}"'
         raise UsageError(f"--x tp takes 1, 2, 4 … of a device, not {several.text}", code="bad-axis", hint=hint)
+
+
+def refuse_without_tokens(estimate: Estimate) -> None:
+    """Models of images and sounds read as many patches or frames as they are made for."""
+    model = estimate.model
+    if model.model_type and not model.writes_tokens and model.max_position_embeddings is None:
+        message = f"a {model.model_type} model has no context that could grow"
+        raise UsageError(message, code="bad-axis", hint="--x batch")
 
 
 def at(workload: Workload, axis: Axis, number: int | None) -> Workload:

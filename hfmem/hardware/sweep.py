@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hfmem.errors import HfmemError, UsageError
-from hfmem.hardware.axis import Axis, at, axis_of, ceiling, finer, marks_of
+from hfmem.hardware.axis import Axis, at, axis_of, ceiling, finer, marks_of, refuse_without_tokens
 from hfmem.hardware.fit import Estimator, Fitting, largest, spread
 from hfmem.hardware.judging import Workload, needed
 from hfmem.hardware.values import Target
@@ -85,6 +85,11 @@ class Question:
         except HfmemError as error:
             return error.message
 
+    def reason_beyond(self, last: int) -> str:
+        """Why one more does not fit, where that is not what is said of the last that does."""
+        reason = self.reason(last + 1)
+        return "" if last and reason == self.reason(last) else reason
+
     def point(self, number: int) -> Point:
         """The estimate at one number, as the bytes of one device."""
         workload, target = spread(at(self.fitting.workload, self.axis, number), self.fitting.target)
@@ -104,10 +109,14 @@ def sweep(
     """
     axis = axis_of(workload, targets, x)
     start = at(workload, axis, None)
-    limit = estimator(start, None).model.max_position_embeddings
-    marks = tuple(sorted(set(points))) if points is not None else marks_of(estimator, workload, axis, limit)
-    if not marks or marks[0] < 1:
+    first = estimator(start, None)
+    if axis == "context":
+        refuse_without_tokens(first)
+    limit = first.model.max_position_embeddings
+    marks = tuple(sorted(set(points), key=str)) if points is not None else marks_of(estimator, workload, axis, limit)
+    if not marks or any(type(mark) is not int or mark < 1 for mark in marks):
         raise UsageError(f"{list(marks)} are no numbers of {axis}", code="bad-axis", hint="whole numbers from 1 on")
+    marks = tuple(sorted(marks))
     numbers = marks if axis == "tp" else finer(marks)
     fittings = [Fitting(estimator=estimator, workload=start, target=target) for target in targets]
     return Sweep(
@@ -143,7 +152,7 @@ def reach(asked: Question, numbers: Sequence[int], limit: int | None) -> Reach:
         last=last,
         sure=sure,
         end=end,
-        reason=asked.reason(last + 1) if known and last < end and asked.axis != "tp" else "",
+        reason=asked.reason_beyond(last) if known and last < end and asked.axis != "tp" else "",
     )
 
 

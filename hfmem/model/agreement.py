@@ -7,6 +7,7 @@ A disagreement is a remark with both numbers and the tensor's name; for weights 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ UNPACKED = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I8"}
 # Module paths that lead to the text decoder; anything under another name may have a geometry of its own.
 TEXT = r"(?:(?:model|language_model|transformer|text_model|thinker|llm|base_model|gpt_neox|decoder|backbone)\.)*"
 DECODER_LAYER = re.compile(TEXT + r"(?:layers|h)\.\*\.(?P<rest>.+)\.weight")
+EXPERT = re.compile(TEXT + r"(?:layers|h)\.\*\.(?:mlp|block_sparse_moe|feed_forward|moe)\.experts\.\*\.\w+\.weight")
+WHOSE = "the checkpoint may be incomplete, or the config.json belongs to another model"
 VOCABULARY = re.compile(
     TEXT + r"(?:embed_tokens|wte|tok_embeddings|word_embeddings|embed_in|shared|lm_head|embed_out|output)\.weight"
 )
@@ -41,7 +44,8 @@ def disagreements(model: ModelSpec, checkpoint: Checkpoint) -> list[Remark]:
     if model.decoder is None or model.hidden_size is None or checkpoint.format not in ("safetensors",):
         return []
     groups = [group for group in checkpoint.groups if group.dtype in UNPACKED and role_of(group.pattern) not in TOWERS]
-    found = [*layer_shapes(model, groups), *vocabulary(model, groups), *depth(model, groups)]
+    counts = expert_counts(model, checkpoint.groups)
+    found = [*layer_shapes(model, groups), *vocabulary(model, groups), *depth(model, groups), *counts]
     unique = {remark.message: remark for remark in found}
     return list(unique.values())
 
@@ -149,5 +153,35 @@ def depth(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
         yield Remark(
             code="config-disagrees",
             message=f"{first.first_name}: the headers hold {highest + 1} layers, config.json says {expected}",
-            hint="the checkpoint may be incomplete, or the config.json belongs to another model",
+            hint=WHOSE,
         )
+
+
+def expert_counts(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
+    """Experts of a layer, each in tensors of its own: as many as the configuration says, in one layer at least."""
+    met: dict[str, Counter[int]] = {}
+    for group in groups:
+        if EXPERT.fullmatch(group.pattern):
+            met.setdefault(group.pattern, Counter()).update(group.layers)
+    layers, per_block = model.decoder.layers if model.decoder else (), blocks(model)
+    for pattern, counts in met.items():
+        said = {n: layers[n * per_block].ffn for n in counts if 0 <= n * per_block < len(layers)}
+        wanted = {n: ffn.num_experts for n, ffn in said.items() if isinstance(ffn, Experts)}
+        if wanted and all(counts[n] != number for n, number in wanted.items()):
+            layer, number = next(iter(wanted.items()))
+            message = f"{pattern}: layer {layer} has {counts[layer]} experts, config.json says {number}"
+            yield Remark(code="config-disagrees", message=message, hint=WHOSE)
+            return
+
+
+def extra_layers(model: ModelSpec, checkpoint: Checkpoint) -> Iterator[Remark]:
+    """Layers past the last of the configuration that are no draft's: whoever loads them leaves them out."""
+    expected = (model.num_layers or 0) // blocks(model)
+    if not expected or model.decoder is None or family_of(model.text_type or "").counts_cycles:
+        return
+    drafts = {n for group in checkpoint.groups if role_of(group.pattern) == "draft" for n in group.layers}
+    counted = [group for group in checkpoint.groups if DECODER_LAYER.fullmatch(group.pattern)]
+    beyond = {n for group in counted for n in group.layers if n >= expected} - drafts
+    if beyond:
+        message = f"the headers hold {max(beyond) + 1} layers, config.json says {expected}; the ones past it are not loaded"
+        yield Remark(code="extra-layers", message=message, hint=WHOSE)

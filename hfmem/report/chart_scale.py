@@ -37,7 +37,8 @@ class Scale:
 
     @property
     def unit(self) -> tuple[int, str]:
-        return unit_of(self.top)
+        """The largest unit in which every tick is a whole number."""
+        return next((unit, name) for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")) if not self.step % unit)
 
     def size(self, num_bytes: int) -> str:
         """A tick without its unit, which stands beside the axis once."""

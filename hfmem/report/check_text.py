@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from hfmem.doctor.values import Checkup, Finding
@@ -56,5 +57,6 @@ def render_checkup_markdown(found: Checkup) -> str:
     lines = [f"### {markdown(heading(found))}", "", f"**{found.verdict}**: {summary(found)}", *table]
     if found.preflight:
         lines += ["", *(f"- **{name}**: {markdown(text)}" for name, text in facts(found.preflight))]
-        lines += ["", "```sh", terminal(found.preflight.command).replace("`", "'"), "```"]
+        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", found.preflight.command)), default=0))
+        lines += ["", f"{fence}sh", terminal(found.preflight.command), fence]  # the command itself is never changed
     return "\n".join([*lines, *(["", *device_rows(list(found.devices))] if found.devices else [])])

@@ -18,6 +18,8 @@ def preflight_lines(found: Preflight) -> Iterator[str]:
         yield ROW.format(name, terminal(text))
     yield ""
     yield from files(found)
+    if not found.is_listed:
+        return
     yield ""
     yield ROW.format("get it" if found.missing else "get again", terminal(found.command))
 
@@ -26,7 +28,8 @@ def facts(found: Preflight) -> Iterator[tuple[str, str]]:
     """What is asked most, and its answer."""
     yield "download", f"{disk(found.num_bytes)} in {len(found.files):,} files · {state(found)}"
     commit = f" ({found.commit[:7]})" if found.commit else ""
-    yield "revision", f"{found.revision}{commit} · {access(found)} · {found.license or 'no licence stated'}"
+    licence = found.license or ("no licence stated" if found.is_listed else "licence not known offline")
+    yield "revision", f"{found.revision}{commit} · {access(found)} · {licence}"
     yield "formats", ", ".join(found.formats) or "no weights"
     yield "disk", f"{found.target}: {room(found)}"
     if found.host_mapped_bytes:
@@ -38,6 +41,8 @@ def facts(found: Preflight) -> Iterator[tuple[str, str]]:
 
 
 def state(found: Preflight) -> str:
+    if not found.is_listed:
+        return "these are here; offline nobody knows what else there is"
     if not found.missing:
         return "all of it is here"
     here = found.num_bytes - found.missing_bytes
@@ -46,8 +51,10 @@ def state(found: Preflight) -> str:
 
 def access(found: Preflight) -> str:
     """Who may read it, and whether this token may."""
+    if not found.is_listed:
+        return "access not known offline"
     kind = "private" if found.private else "gated" if found.gated else "public"
-    if kind == "public":
+    if kind == "public" or found.may_read is None:
         return kind
     return f"{kind}, and you may read it" if found.may_read else f"{kind}, and you may not read it"
 

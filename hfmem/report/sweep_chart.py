@@ -90,7 +90,8 @@ def how_far(reach: Reach, sweep: Sweep) -> str:
     sure = "" if reach.sure == reach.last else f"; surely fits to {reach.sure:,}" if reach.sure else "; surely fits none"
     if reach.last == reach.end:
         whole = sweep.x == "context" and sweep.estimate.model.max_position_embeddings == reach.end
-        return f"holds {'all ' if whole else ''}{number(reach.last, sweep.x)}{' of the model' if whole else ' and more'}{sure}"
+        most = number(reach.last, sweep.x)
+        return f"holds all {most} of the model{sure}" if whole else f"holds {most}, the end of the axis{sure}"
     return f"the line crosses at {number(reach.last, sweep.x)}, one more does not fit{because}{sure}"
 
 

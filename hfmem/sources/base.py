@@ -29,9 +29,14 @@ class Repository:
     gated: bool
     private: bool
     license: str | None
+    files: Mapping[str, int | None]  # all of it, whatever part a reference is of
+    prefix: str  # leads from there to the names of that part; "" for all of it
     digests: Mapping[str, str]  # file → sha256, or git's own name of a small one
     downloaded: frozenset[str]  # files that are whole in the Hub library's cache
     cache_dir: str
+    is_usual_cache: bool
+    is_listed: bool  # False where the Hub was not asked, and files are those that happen to be here
+    has_hidden: bool  # files of names nobody could ask for
 
 
 class Source(Protocol):
@@ -76,6 +81,10 @@ class Published(Protocol):
     """A source that is a repository of the Hub."""
 
     def repository(self) -> Repository: ...
+
+    def may_read(self) -> bool | None:
+        """Whether this token may read the files, asked now; None where that cannot be asked."""
+        ...
 
     @property
     def snapshot(self) -> Source | None:

@@ -13,7 +13,7 @@ from hfmem.errors import BrokenCheckpoint, CannotTell, NotFound
 from hfmem.sources.base import Origin, no_such_file, too_big
 from hfmem.sources.cache_layout import commit_of, is_repo_directory, snapshot_around, snapshot_of
 from hfmem.sources.listing import listed
-from hfmem.sources.local_digests import known_digests
+from hfmem.sources.local_digests import known_digests, unfinished
 from hfmem.sources.paths import READ_WITH_A_FILE, is_index, is_weights_file, safe_name, with_its_shards
 from hfmem.sources.regular_file import opened, require_regular, why_unreadable
 from hfmem.sources.wording import quoted
@@ -56,6 +56,10 @@ class DirectorySource:
     def digests(self) -> Mapping[str, str]:
         """File → what it must hash to, where the Hub library noted that beside it."""
         return known_digests(self._root, self._shown)
+
+    def unfinished(self) -> tuple[tuple[str, int], ...]:
+        """Downloads into here that were not ended, and their bytes so far."""
+        return tuple(unfinished(self._root))
 
     def _resolved(self, name: str) -> Path:
         path = self._root / safe_name(name)

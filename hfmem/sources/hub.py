@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from huggingface_hub import constants
 
-from hfmem.errors import BrokenCheckpoint, CannotTell, NetworkError, NotFound
+from hfmem.errors import AccessDenied, BrokenCheckpoint, CannotTell, NetworkError, NotFound
 from hfmem.sources.base import Origin, Repository, no_such_file, too_big
 from hfmem.sources.cache_layout import repo_directory
 from hfmem.sources.directory import DirectorySource
@@ -122,17 +122,44 @@ class HubSource:
 
     def repository(self) -> Repository:
         """What a look before a download wants to know; nothing more is asked of the Hub for it."""
-        info, prefix = self._info, self._root.prefix
-        shown = {name: prefix + name for name in self._root.shown}
+        info, cache = self._info, self._lookup.directory.parent
         return Repository(
             repo_id=info.repo_id,
             gated=info.gated,
             private=info.private,
             license=info.license,
-            digests={name: info.digests[path] for name, path in shown.items() if path in info.digests},
-            downloaded=frozenset(name for name, path in shown.items() if self._is_downloaded(path)),
-            cache_dir=str(self._lookup.directory.parent),
+            files=info.files,
+            prefix=self._root.prefix,
+            digests=info.digests,
+            downloaded=frozenset(path for path in info.files if self._is_downloaded(path) or self._has_blob(path)),
+            cache_dir=str(cache),
+            is_usual_cache=cache == Path(constants.HF_HUB_CACHE).expanduser(),
+            is_listed=info.is_whole,
+            has_hidden=info.num_hidden > 0,
         )
+
+    def may_read(self) -> bool | None:
+        """The first byte of the smallest file, asked for anew: what is kept here says nothing of this token."""
+        info = self._info
+        sizes = {path: size for path, size in info.files.items() if size}
+        if constants.is_offline_mode() or not sizes:
+            return None
+        path = min(sizes, key=lambda path: sizes[path] or 0)
+        try:
+            self._lookup.requests.part(self._address(path), self._subject(path), Range(start=0, length=1))
+        except AccessDenied:
+            return False
+        return True
+
+    def _has_blob(self, path: str) -> bool:
+        """Whether another commit brought the same content, which the Hub library then only links."""
+        digest, size = self._info.digests.get(path), self._info.files[path]
+        if digest is None or size is None:
+            return False
+        try:
+            return (self._lookup.directory / "blobs" / digest).stat().st_size == size
+        except OSError:
+            return False
 
     @property
     def snapshot(self) -> DirectorySource | None:

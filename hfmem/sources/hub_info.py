@@ -26,6 +26,7 @@ class RevisionInfo:
     files: Mapping[str, int | None]
     private: bool = False
     license: str | None = None
+    num_hidden: int = 0  # files that are not listed, for their names could not be asked for
     is_whole: bool = True  # False where the files are those that happen to be downloaded
     digests: Mapping[str, str] = field(default_factory=dict)  # file → sha256, or what git calls it where it is small
 
@@ -39,6 +40,7 @@ class RevisionInfo:
         """The text to keep."""
         kept = {"id": self.repo_id, "sha": self.commit, "gated": self.gated, "private": self.private}
         siblings = [{"rfilename": name, "size": size, "blobId": self.digests.get(name)} for name, size in self.files.items()]
+        kept |= {"hidden": self.num_hidden}
         return json.dumps({**kept, "tags": [f"{_LICENSE}{self.license}"] * bool(self.license), "siblings": siblings}).encode()
 
 
@@ -58,6 +60,7 @@ def decode_info(text: bytes) -> RevisionInfo:
         commit=_field(answer, "sha", str),
         gated=bool(_field(answer, "gated", (bool, str)) if "gated" in answer else False),
         files=_readable(_file(sibling) for sibling in siblings),
+        num_hidden=_hidden(answer, siblings),
         private=answer.get("private") is True,
         license=_license(answer.get("tags")),
         digests={sibling["rfilename"]: digest for sibling in siblings if (digest := _digest(sibling))},
@@ -78,6 +81,12 @@ def _field(answer: dict[str, Any], name: str, kind: Any) -> Any:
     if not isinstance(answer.get(name), kind):
         raise ValueError(f"`{name}` is missing or of another type")
     return answer[name]
+
+
+def _hidden(answer: dict[str, Any], siblings: list[Any]) -> int:
+    """How many names are left out: counted, or as it was counted before."""
+    kept = answer.get("hidden")
+    return kept if type(kept) is int else sum(not is_safe_name(sibling["rfilename"]) for sibling in siblings)
 
 
 def _license(tags: object) -> str | None:

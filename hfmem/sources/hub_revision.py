@@ -21,7 +21,7 @@ from hfmem.sources.reference import HubRepo
 DEFAULT_REVISION = "main"
 MAX_INFO_BYTES = 64 * 1024 * 1024
 
-_INFO = "info 2"
+_INFO = "info 3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

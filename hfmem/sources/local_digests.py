@@ -26,6 +26,14 @@ def digests(root: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, found
 
 
+def unfinished(root: Path) -> Iterator[tuple[str, int]]:
+    """Downloads that were not ended, where the Hub library keeps them: beside a directory's files, or among a cache's blobs."""
+    is_snapshot = root.parent.name == "snapshots"
+    for place in (root.parent.parent / "blobs",) if is_snapshot else (root / METADATA,):
+        for path in sorted(place.glob("**/*.incomplete")):
+            yield str(path.relative_to(root.parent.parent if is_snapshot else root)), path.stat().st_size
+
+
 def of_link(path: Path) -> str | None:
     """The blob a snapshot's link leads to is called by its digest."""
     try:
