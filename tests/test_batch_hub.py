@@ -118,12 +118,15 @@ def test_a_run_killed_twenty_times_ends_as_one_that_was_not(hub: HubServer, tmp_
     assert not journal.exists()
 
 
-def test_an_interrupt_leaves_files_that_can_be_used_and_gone_on_from(hub: HubServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])  # a job whose time is over gets the second
+def test_an_interrupt_leaves_files_that_can_be_used_and_gone_on_from(
+    kind: signal.Signals, hub: HubServer, tmp_path: Path
+) -> None:
     models = listed(tmp_path / "models.txt", publish(hub, 200, one_in=1000))
     table, journal = tmp_path / "all.csv", tmp_path / "all.csv.journal"
     process = started(hub, tmp_path / "home", str(models), "-o", str(table), "--max-workers", "2")
     wait_for_lines(journal, 10, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(kind)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "error: interrupted: the outputs have what was done until then\nhint: the same command with --resume goes on" in said

@@ -1,5 +1,6 @@
 """Before a download: what a loader fetches, what of it is here, whether there is room and access, and the line that gets it."""
 
+import ast
 import hashlib
 import json
 import shlex
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 
 from hfmem.checking import check
 from hfmem.cli import app
-from hfmem.doctor.fetching import fetched, patterns
+from hfmem.doctor.fetching import BESIDE, fetched, patterns
 from hfmem.doctor.values import Preflight
 from hfmem.errors import CannotTell, NotFound, UsageError
 
@@ -441,3 +442,21 @@ def test_a_download_that_goes_on_is_seen_where_the_hub_library_keeps_it(is_snaps
     part.write_bytes(b"12345")
     (finding,) = [each for each in check(place).findings if each.code == "unfinished-download"]
     assert "of 5 bytes" in finding.message
+
+
+def test_every_vocabulary_file_of_transformers_is_fetched() -> None:
+    transformers = pytest.importorskip(
+        "transformers", reason="its tokenizers come with the verify extra: pip install 'hfmem-cli[verify]'"
+    )
+    root = Path(transformers.__file__).parent
+    named: dict[str, str] = {}
+    for path in (*root.glob("models/*/tokenization_*.py"), *root.glob("tokenization_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Dict)
+                and ast.unparse(node.targets[0]).lower() == "vocab_files_names"
+            ):
+                named |= {value.value: path.name for value in node.value.values if isinstance(value, ast.Constant)}
+    assert len(named) > 20
+    assert {name: file for name, file in named.items() if not BESIDE.fullmatch(name)} == {}

@@ -78,7 +78,8 @@ def sentence(reach: Reach, sweep: Sweep) -> str:
     """How far one target goes, in words and exact."""
     room = f"{memory(reach.limit_bytes)} " + (f"filled by {reach.filled_by}" if reach.filled_by else "usable")
     who = reach.name if sweep.x == "tp" else name_of(reach)
-    return f"{who} ({room}): {how_far(reach, sweep)}" if reach.known else f"{who}: cannot tell, a part is unknown"
+    named = who if who == memory(reach.limit_bytes) else f"{who} ({room})"  # an amount says it itself
+    return f"{named}: {how_far(reach, sweep)}" if reach.known else f"{who}: cannot tell, a part is unknown"
 
 
 def how_far(reach: Reach, sweep: Sweep) -> str:
