@@ -457,6 +457,6 @@ def test_every_vocabulary_file_of_transformers_is_fetched() -> None:
                 and isinstance(node.value, ast.Dict)
                 and ast.unparse(node.targets[0]).lower() == "vocab_files_names"
             ):
-                named |= {value.value: path.name for value in node.value.values if isinstance(value, ast.Constant)}
+                named |= {str(value.value): path.name for value in node.value.values if isinstance(value, ast.Constant)}
     assert len(named) > 20
     assert {name: file for name, file in named.items() if not BESIDE.fullmatch(name)} == {}
