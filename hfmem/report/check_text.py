@@ -28,7 +28,12 @@ def render_checkup(found: Checkup) -> str:
 
 def heading(found: Checkup) -> str:
     size = f" · {disk(found.stored_bytes)} of weights" if found.stored_bytes is not None else ""
-    return f"{found.origin.reference} · {found.num_files:,} files · {found.num_tensors:,} tensors{size}"
+    counts = [f"{number:,} {word}" + ("" if number == 1 else "s") for number, word in counted(found)]
+    return " · ".join([found.origin.reference, *counts]) + size
+
+
+def counted(found: Checkup) -> tuple[tuple[int, str], ...]:
+    return (found.num_files, "file"), (found.num_tensors, "tensor")
 
 
 def finding_lines(each: Finding) -> Iterator[str]:
