@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from hfmem.errors import ConfigError
@@ -91,8 +92,7 @@ class Config:
 
     def names(self, name: str) -> tuple[str, ...]:
         """The names a field may have, the class's own first."""
-        native = self.entry.get("names", {}).get(name)
-        return (*((native,) if native else ()), name, *ALIASES.get(name, ()))
+        return names_of(self.model_type, name)
 
     def declared(self, name: str) -> Any:
         """The class's default of a field, as an enclosing class may have changed it."""
@@ -200,11 +200,18 @@ def known_type(raw: Mapping[str, Any], expected: str) -> str:
     return read_section("defaults.json", "architectures").get(first, named) if isinstance(first, str) else named
 
 
+@lru_cache(maxsize=16_384)
+def names_of(model_type: str, name: str) -> tuple[str, ...]:
+    """The class's own name of a field, the field's, and what others call it."""
+    native = (class_defaults(model_type) or {}).get("names", {}).get(name)
+    return (*((native,) if native else ()), name, *ALIASES.get(name, ()))
+
+
 def reach(raw: Mapping[str, Any], dotted: str) -> Any:
     """The value at `a.b.c`, or the absent marker."""
     value: Any = raw
-    for key in dotted.split("."):
-        if not isinstance(value, Mapping) or key not in value:
+    for key in dotted.split(".") if "." in dotted else (dotted,):
+        if not (type(value) is dict or isinstance(value, Mapping)) or key not in value:  # asked thousands of times a model
             return _ABSENT
         value = value[key]
     return value
