@@ -90,7 +90,7 @@ class Job:
             typer.echo(f"note: columns that are no options were not used: {', '.join(map(ascii, listed.unused))[:200]}", err=True)
         if num_foreign:
             typer.echo(f"note: {num_foreign:,} rows of {self.journal} are of other models or options; it is kept", err=True)
-        if ended is not None:
+        if ended is not None and not isinstance(ended, typer.Exit):  # whoever reads has read enough
             what = "interrupted" if isinstance(ended, KeyboardInterrupt) else "stopped"
             complain(f"{what}: the outputs have what was done until then", self.again)
 
