@@ -309,6 +309,14 @@ def test_experts_are_counted(said: int, verdict: str, tmp_path: Path) -> None:
     assert bool(messages) == (said != 8)
 
 
+@pytest.mark.parametrize(("said", "verdict"), [(32, "healthy"), (64, "broken")])
+def test_experts_in_one_tensor_are_counted(said: int, verdict: str, tmp_path: Path) -> None:
+    directory = checkpoints.write("openai/gpt-oss-20b", tmp_path / "moe")
+    content = json.loads((directory / "config.json").read_text())
+    write(directory / "config.json", {**content, "num_local_experts": said})
+    assert check(directory).verdict == verdict
+
+
 def test_every_fault_is_found_not_the_first_alone(tmp_path: Path) -> None:
     directory = good(tmp_path / "good")
     for damage in (cut(A, -1), put(B, POINTER), put("config.json", b"[]"), put("x.incomplete", b"")):

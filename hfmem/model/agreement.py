@@ -22,6 +22,7 @@ UNPACKED = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I8"}
 TEXT = r"(?:(?:model|language_model|transformer|text_model|thinker|llm|base_model|gpt_neox|decoder|backbone)\.)*"
 DECODER_LAYER = re.compile(TEXT + r"(?:layers|h)\.\*\.(?P<rest>.+)\.weight")
 EXPERT = re.compile(TEXT + r"(?:layers|h)\.\*\.(?:mlp|block_sparse_moe|feed_forward|moe)\.experts\.\*\.\w+\.weight")
+FUSED = re.compile(TEXT + r"(?:layers|h)\.\*\.(?:mlp|block_sparse_moe|feed_forward|moe)\.experts\.\w+")
 WHOSE = "the checkpoint may be incomplete, or the config.json belongs to another model"
 VOCABULARY = re.compile(
     TEXT + r"(?:embed_tokens|wte|tok_embeddings|word_embeddings|embed_in|shared|lm_head|embed_out|output)\.weight"
@@ -158,11 +159,13 @@ def depth(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
 
 
 def expert_counts(model: ModelSpec, groups: Iterable[TensorGroup]) -> Iterator[Remark]:
-    """Experts of a layer, each in tensors of its own: as many as the configuration says, in one layer at least."""
+    """Experts of a layer, each in tensors of its own or all in one: as many as the configuration says, in one layer at least."""
     met: dict[str, Counter[int]] = {}
     for group in groups:
         if EXPERT.fullmatch(group.pattern):
             met.setdefault(group.pattern, Counter()).update(group.layers)
+        elif FUSED.fullmatch(group.pattern) and len(group.shape) > 2:
+            met.setdefault(group.pattern, Counter()).update(dict.fromkeys(group.layers, group.shape[0]))
     layers, per_block = model.decoder.layers if model.decoder else (), blocks(model)
     for pattern, counts in met.items():
         said = {n: layers[n * per_block].ffn for n in counts if 0 <= n * per_block < len(layers)}

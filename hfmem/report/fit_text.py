@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hfmem.hardware.report import FitReport, FitRow
 from hfmem.report.device_lines import SIGNS, device_table, name_of, verdict
 from hfmem.report.escape import terminal
-from hfmem.report.text import title
+from hfmem.report.text import note_line, title
 from hfmem.units import memory
 
 
@@ -16,7 +16,7 @@ def render_fit(report: FitReport) -> str:
     lines = [*title(report.estimate), "", *device_table([row.fit for row in report.rows])]
     for row in report.rows:
         lines += [*instead(row), *grid(row)]
-    lines += [f"note: {terminal(note.message)}" for note in report.notes]
+    lines += map(note_line, report.notes)
     return "\n".join(lines)
 
 
