@@ -617,3 +617,13 @@ def test_the_library_says_what_is_wrong_with_a_call(directory: Path) -> None:
     with pytest.raises(UsageError, match="the workload is a str"):
         hfmem.estimate(directory, "x")  # type: ignore[arg-type]
     assert {"estimate", "check", "Inference"} <= set(dir(hfmem))
+
+
+def test_names_of_many_devices_stay_in_the_picture() -> None:
+    limits = tuple(Limit(name=f"card {n}", num_bytes=(10 + n) * 2**30) for n in range(15))
+    line = Series(name="x", points=((1, 2**30), (2, 30 * 2**30)))
+    root = ElementTree.fromstring(render_chart_svg(Chart(title="", x_label="", series=(line,), limits=limits)))
+    height = float(root.attrib["height"])
+    places = [float(each.attrib["y"]) for each in root.iter() if each.tag.endswith("text") and "y" in each.attrib]
+    assert len(places) > 30
+    assert max(places) < height

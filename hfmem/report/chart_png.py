@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hfmem.errors import UsageError
 from hfmem.report.chart import Chart
-from hfmem.report.chart_svg import HEIGHT, WIDTH, render_chart_svg
+from hfmem.report.chart_svg import WIDTH, height_of, render_chart_svg
 
 FONT, FACES = "font_roboto", ("Roboto-Regular.ttf", "Roboto-Medium.ttf", "Roboto-Bold.ttf")
 DENSITY = 2  # pixels of the picture to one of the drawing
@@ -25,7 +25,7 @@ def render_chart_png(chart: Chart) -> bytes:
         draw(
             svg_string=render_chart_svg(chart),
             width=WIDTH * DENSITY,
-            height=HEIGHT * DENSITY,
+            height=height_of(chart) * DENSITY,
             font_files=font_files(),
             font_family="Roboto",
             sans_serif_family="Roboto",

@@ -11,7 +11,7 @@ from hfmem.report.labels import Box, Label, around, free_box, spread_out
 from hfmem.report.markup import markup, shortened
 from hfmem.units import memory
 
-WIDTH, HEIGHT = 960, 540
+WIDTH, HEIGHT, GAP = 960, 540, 34  # from one name at the edge to the next
 LEFT, TOP, RIGHT, BOTTOM = 76, 84, 736, 470  # the edges of the plot
 STRIDES = 8  # spots from one point of a line to the next
 PLOT = Box(left=LEFT, top=TOP, right=RIGHT, bottom=BOTTOM)
@@ -40,14 +40,15 @@ STYLE = """
 def render_chart_svg(chart: Chart) -> str:
     """The whole picture, a title and a description for screen readers in it."""
     scale = scale_of(chart)
+    height = height_of(chart)
     told = " ".join(f"{sentence}." for sentence in chart.sentences)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
         f' class="hfmem-chart" role="img" aria-label="{markup(chart.title)}">',
         f"<title>{markup(chart.title)}</title>",
         f"<desc>{markup(f'{chart.y_label} against {chart.x_label}; {chart.subtitle}. {told}')}</desc>",
         f"<style>{STYLE}</style>",
-        f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}"/>',
+        f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
         *headings(chart),
         *axes(chart, scale),
         f'<svg x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"'
@@ -62,6 +63,11 @@ def render_chart_svg(chart: Chart) -> str:
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def height_of(chart: Chart) -> int:
+    """The usual height, or what the names beside the chart take."""
+    return max(HEIGHT, TOP + GAP * (len(chart.limits) + len(chart.series)))
 
 
 def style_of(index: int) -> int:
@@ -149,7 +155,7 @@ def beside(chart: Chart, scale: Scale) -> Iterator[str]:
         more = f"{'to ' if num_bytes > scale.top else ''}{memory(num_bytes)} at {counted(x)}"
         labels.append(Label(at=max(TOP, down(num_bytes, scale)), words=line.name, more=more, kind=f"strong s{style_of(index)}"))
     above = off_chart(chart, scale)
-    for label in spread_out(labels, low=TOP + 6, high=BOTTOM, gap=34):
+    for label in spread_out(labels, low=TOP + 6, high=BOTTOM, gap=GAP):
         yield straight(RIGHT + 6, label.at, RIGHT + 11, label.place, "grid")
         yield text(RIGHT + 14, label.place - 2, shortened(label.words, NAME_WIDTH), kind=label.kind)
         yield text(RIGHT + 14, label.place + 13, label.more, kind="soft")
