@@ -138,8 +138,7 @@ def targets_of(on: Sequence[str | Target]) -> list[Target]:
     """Devices by their names or as they are; `local` may be several."""
     from hfmem.hardware.parse import parse_targets
 
-    if isinstance(on, str):
-        raise UsageError("on is one device, not a list of them", code="no-device", hint=f"[{on!r}]")
+    check_devices(on)
     return [target for each in on for target in (parse_targets(each) if isinstance(each, str) else (each,))]
 
 
@@ -148,10 +147,25 @@ def asked_of(subject: Model, workload: Inference | Training | None) -> Inference
     from hfmem.memory.serving import engine_for
 
     asked = workload or Inference()
-    if not hasattr(asked, "__dataclass_fields__"):
-        kind = type(asked).__name__
-        raise UsageError(f"the workload is a {kind}", code="bad-workload", hint="hfmem.Inference(…) or hfmem.Training(…)")
+    check_workload(asked)
     return engine_for(subject, asked) if isinstance(asked, Inference) else asked
+
+
+def check_devices(on: object) -> None:
+    """One name would be taken apart into letters. Raises `UsageError`."""
+    if isinstance(on, str):
+        raise UsageError("on is one device, not a list of them", code="no-device", hint=f"[{on!r}]")
+
+
+def check_workload(workload: object) -> None:
+    """Raises `UsageError` for what is no workload."""
+    if isinstance(workload, Inference):
+        return
+    from hfmem.memory.training.workload import Training  # few ask for it, and it costs time to load
+
+    if not isinstance(workload, Training):
+        kind = type(workload).__name__
+        raise UsageError(f"the workload is a {kind}", code="bad-workload", hint="hfmem.Inference(…) or hfmem.Training(…)")
 
 
 def weighed(model: Model | str | Path, verify: bool) -> Model:

@@ -15,7 +15,6 @@ import typer
 
 from hfmem._version import __version__
 
-THREADS = "hfmem-batch"  # of a list that is worked on
 # Each command is a module of `hfmem.commands` and the function of its name in it, in the order of --help.
 COMMANDS = ("estimate", "train", "fit", "plot", "check", "batch", "devices", "verify")
 
@@ -62,7 +61,8 @@ def main() -> None:
     try:
         app_of([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)()
     except SystemExit as ended:
-        waiting = any(thread.name.startswith(THREADS) for thread in threading.enumerate())
+        others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+        waiting = any(not thread.daemon for thread in others)  # the interpreter would wait for these
         if isinstance(ended.code, int) and ended.code and waiting:
             leave(ended.code)
         raise

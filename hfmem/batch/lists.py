@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
@@ -147,7 +148,7 @@ def json_line(text: str, where: str, column: str | None) -> Line:
     return entry(value, where, column)
 
 
-def delimited_lines(lines: Numbered, column: str | None, delimiter: str) -> Iterator[Line]:
+def delimited_lines(lines: Numbered, column: str | None, *, delimiter: str) -> Iterator[Line]:
     """Rows under a header, one of whose columns has the references."""
     reader = csv.DictReader(lines, delimiter=delimiter, restkey="")
     try:
@@ -195,16 +196,8 @@ def reference_column(names: list[str], column: str | None) -> str | None:
     return next((spelled[name] for name in REFERENCE_COLUMNS if name in spelled), None)
 
 
-def comma_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
-    return delimited_lines(lines, column, DELIMITERS["csv"])
-
-
-def tab_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
-    return delimited_lines(lines, column, DELIMITERS["tsv"])
-
-
-def semicolon_lines(lines: Numbered, column: str | None) -> Iterator[Line]:
-    return delimited_lines(lines, column, DELIMITERS["semicolons"])
-
-
-FORMS = {"lines": plain_lines, "jsonl": json_lines, "csv": comma_lines, "tsv": tab_lines, "semicolons": semicolon_lines}
+FORMS: dict[str, Callable[[Numbered, str | None], Iterator[Line]]] = {
+    "lines": plain_lines,
+    "jsonl": json_lines,
+    **{form: partial(delimited_lines, delimiter=sign) for form, sign in DELIMITERS.items()},
+}

@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import NoneType
 from typing import TypeVar
 
 from hfmem import api
@@ -81,11 +80,9 @@ def check_call(references: object, workload: object, on: object, max_workers: in
     """Mistakes that would otherwise be one odd outcome after another."""
     if isinstance(references, (str, Path, Entry)):
         raise UsageError("references is one reference, not a list of them", code="bad-list", hint=f"[{references!r}]")
-    if isinstance(on, str):
-        raise UsageError("on is one device, not a list of them", code="no-device", hint=f"[{on!r}]")
-    if not isinstance(workload, (Inference, Training, NoneType)):
-        kind = type(workload).__name__
-        raise UsageError(f"the workload is a {kind}", code="bad-workload", hint="hfmem.Inference(…) or hfmem.Training(…)")
+    api.check_devices(on)
+    if workload is not None:
+        api.check_workload(workload)
     if max_workers < 1:
         raise UsageError(f"max_workers is {max_workers}; it should be at least 1", code="bad-workload")
 

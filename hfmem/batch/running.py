@@ -12,7 +12,6 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 DEFAULT_WORKERS = 16
-THREADS = "hfmem-batch"
 WAITING = 4  # calls handed over for each worker, so that none of them is ever idle
 
 
@@ -101,7 +100,7 @@ def pool_of(executor: Executor | None, max_workers: int) -> Iterator[Executor]:
     if executor is not None:
         yield executor
         return
-    pool = ThreadPoolExecutor(max_workers, thread_name_prefix=THREADS)
+    pool = ThreadPoolExecutor(max_workers, thread_name_prefix="hfmem-batch")
     try:
         yield pool
     finally:

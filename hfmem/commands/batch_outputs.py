@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hfmem.commands.saving import place, save, try_out
 from hfmem.commands.showing import renderer
-from hfmem.errors import CannotTell, UsageError
+from hfmem.errors import UsageError
 from hfmem.report.batch_rows import Row
 
 # A format → the module of `hfmem.report` and its function.
@@ -42,9 +41,8 @@ class Output:
             message = f"{self.path} has no ending that says what to write"
             raise UsageError(message, code="bad-output", hint=f"one of {', '.join(ENDINGS)}")
         try_out(self.path)
-        if self.format == "parquet" and find_spec("pyarrow") is None:
-            hint = "pip install 'hfmem-cli[parquet]'"
-            raise CannotTell("Parquet needs pyarrow, which is not installed", code="missing-extra", hint=hint)
+        if self.format == "parquet":
+            renderer("batch_parquet.require_pyarrow")()
 
     @property
     def format(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hfmem.checkpoint.tensors import Checkpoint
@@ -35,8 +35,7 @@ def preflight(
     files = repository.files
     code = bool(spec and spec.runs_remote_code)
     names = tuple(repository.prefix + name for name in fetched(shown, checkpoint, code=code))
-    here = repository.downloaded if local is None else frozenset(name for name in names if is_same(local, files, name))
-    fetches = tuple(Fetch(name=name, num_bytes=files[name], is_here=name in here) for name in names)
+    fetches = tuple(fetches_of(names, repository, local))
     weights = [name for name in names if is_weight(name)]
     target = local_dir or repository.cache_dir
     missing = tuple(each.name for each in fetches if not each.is_here)
@@ -75,6 +74,13 @@ def converted_bytes(checkpoint: Checkpoint, spec: ModelSpec) -> int | None:
         return 0
     width = FLOATS[spec.dtype]
     return sum(group.num_elements * width for group in groups if group.dtype in FLOATS and group.dtype != spec.dtype)
+
+
+def fetches_of(names: Iterable[str], found: Repository, local: Mapping[str, int | None] | None) -> Iterator[Fetch]:
+    """Each file, and whether it is in the cache, or in the directory that is to be completed."""
+    for name in names:
+        is_here = name in found.downloaded if local is None else is_same(local, found.files, name)
+        yield Fetch(name=name, num_bytes=found.files[name], is_here=is_here)
 
 
 def is_same(local: Mapping[str, int | None], files: Mapping[str, int | None], name: str) -> bool:

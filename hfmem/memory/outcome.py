@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from hfmem.errors import AccessDenied, BrokenCheckpoint, CannotTell, HfmemError, NetworkError, NotFound, UsageError
 from hfmem.memory.estimate import Estimate
 
-STATUSES = ("ok", "partial", "gated", "not-found", "unsupported", "network", "broken", "invalid", "error")
 _OF_ERRORS: tuple[tuple[type[HfmemError], str], ...] = (
     (AccessDenied, "gated"),
     (NotFound, "not-found"),
@@ -38,7 +37,7 @@ class Outcome:
 
     @property
     def status(self) -> str:
-        """One of STATUSES; `partial` has a part that is unknown."""
+        """`ok`, `partial` where a part is unknown, what kind of error it is, or `error` for a defect of ours."""
         if self.estimate is not None:
             return "ok" if self.estimate.complete else "partial"
         return next((status for kind, status in _OF_ERRORS if isinstance(self.error, kind)), "error")

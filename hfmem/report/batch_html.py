@@ -9,9 +9,10 @@ from importlib.resources import files
 
 from hfmem._version import __version__
 from hfmem.report.batch_rows import Row
+from hfmem.report.device_lines import device_name
 from hfmem.report.html_row import COLUMNS, FIRST_SHOWN, model_rows
 from hfmem.report.html_summary import controls, device_counts, legend, tiles, workload
-from hfmem.report.html_survey import Survey, device_name, survey
+from hfmem.report.html_survey import Survey, survey
 from hfmem.report.html_text import safe
 from hfmem.units import memory
 
@@ -114,5 +115,5 @@ def column_headings(found: Survey) -> Iterator[str]:
     for key, usable in found.usable_bytes.items():
         alone = f" data-usable={usable:d}" if key[1] == 1 else ""
         each = " each" if key[1] > 1 else ""
-        name = f"<span>{safe(device_name(key))}</span><small>{memory(usable)}{each}</small>"
+        name = f"<span>{safe(device_name(*key))}</span><small>{memory(usable)}{each}</small>"
         yield f"<th scope=col class=v data-kind=number{alone}>{name}"

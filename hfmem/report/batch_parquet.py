@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
@@ -16,12 +17,10 @@ ROWS_AT_ONCE = 1000
 
 def render_batch_parquet(rows: Iterable[Row]) -> Iterator[bytes]:
     """The whole file, which is small, for it is packed. Raises `CannotTell` where pyarrow is not installed."""
-    try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError as error:
-        hint = "pip install 'hfmem-cli[parquet]'"
-        raise CannotTell("Parquet needs pyarrow, which is not installed", code="missing-extra", hint=hint) from error
+    require_pyarrow()
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     columns = columns_of(rows)
     schema = arrow.schema([(column.name, arrow.int64() if column.is_number else arrow.string()) for column in columns])
     sink, left = io.BytesIO(), iter(rows)
@@ -29,6 +28,13 @@ def render_batch_parquet(rows: Iterable[Row]) -> Iterator[bytes]:
         while part := list(islice(left, ROWS_AT_ONCE)):
             writer.write_table(arrow.table({column.name: values_of(part, column) for column in columns}, schema=schema))
     yield sink.getvalue()
+
+
+def require_pyarrow() -> None:
+    """Raises `CannotTell` where it is not installed, without loading it."""
+    if find_spec("pyarrow") is None:
+        hint = "pip install 'hfmem-cli[parquet]'"
+        raise CannotTell("Parquet needs pyarrow, which is not installed", code="missing-extra", hint=hint)
 
 
 def values_of(rows: list[Row], column: Column) -> list[Any]:

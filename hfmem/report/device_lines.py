@@ -22,7 +22,12 @@ def device_table(fits: list[DeviceFit]) -> Iterator[str]:
 
 
 def name_of(fit: DeviceFit) -> str:
-    return terminal(f"{fit.num_devices} × {fit.name}" if fit.num_devices > 1 else fit.name)
+    return terminal(device_name(fit.name, fit.num_devices))
+
+
+def device_name(name: str, num_devices: int) -> str:
+    """A device as people read it, and how many of it where they are several."""
+    return f"{num_devices} × {name}" if num_devices > 1 else name
 
 
 def verdict(fit: DeviceFit) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from hfmem.report.batch_rows import Row
-from hfmem.report.html_survey import device_key, device_name
+from hfmem.report.device_lines import device_name
+from hfmem.report.html_survey import device_key
 from hfmem.report.html_text import joined, safe, size
 from hfmem.report.text import LABELS, spread
 from hfmem.units import disk, memory
@@ -41,7 +42,7 @@ def devices(row: Row) -> str:
 
 def device_line(device: dict[str, Any]) -> str:
     needs = f"needs {size(device['required_bytes'])} of {memory(device['usable_bytes'])} usable"
-    return f"<b>{safe(device_name(device_key(device)))}</b> {joined(needs, *growth(device))}"
+    return f"<b>{safe(device_name(*device_key(device)))}</b> {joined(needs, *growth(device))}"
 
 
 def growth(device: dict[str, Any]) -> Iterator[str]:

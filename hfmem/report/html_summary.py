@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from hfmem.memory.estimate import VERDICTS
-from hfmem.report.device_lines import SIGNS
-from hfmem.report.html_survey import GROUPS, REST, DeviceKey, Survey, device_name
+from hfmem.report.device_lines import SIGNS, device_name
+from hfmem.report.html_survey import GROUPS, REST, DeviceKey, Survey
 from hfmem.report.html_text import joined, safe
 from hfmem.units import disk, memory
 
@@ -58,7 +58,7 @@ def device_counts(found: Survey) -> Iterator[str]:
     yield f"<thead><tr><th scope=col>Device<th scope=col>Usable{columns}<tbody>"
     for key, usable in found.usable_bytes.items():
         counts = "".join(f"<td{'' if number else ' class=z'}>{number:,}" for number in counts_of(found, key))
-        yield f"<tr><th scope=row>{safe(device_name(key))}<td>{memory(usable)}{' each' if key[1] > 1 else ''}{counts}"
+        yield f"<tr><th scope=row>{safe(device_name(*key))}<td>{memory(usable)}{' each' if key[1] > 1 else ''}{counts}"
     yield "</table>\n"
 
 
@@ -86,7 +86,7 @@ def controls(found: Survey) -> str:
 def device_options(found: Survey) -> Iterator[str]:
     """An option a device and verdict that occurs; its value is the column and the verdict's letter."""
     for number, key in enumerate(found.devices):
-        name = safe(device_name(key))
+        name = safe(device_name(*key))
         yield f'<optgroup label="{name}">'
         for verdict, count in zip(VERDICTS, counts_of(found, key), strict=True):
             if count:

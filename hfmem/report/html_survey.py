@@ -25,11 +25,6 @@ def device_key(device: dict[str, Any]) -> DeviceKey:
     return device["name"], device["num_devices"]
 
 
-def device_name(key: DeviceKey) -> str:
-    name, number = key
-    return f"{number} × {name}" if number > 1 else name
-
-
 def bar_parts(row: Row) -> dict[str, int]:
     """Bytes a group, in the order of the legend, without the empty ones."""
     found = dict.fromkeys((*GROUPS, REST), 0)

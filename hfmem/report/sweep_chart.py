@@ -5,6 +5,7 @@ from __future__ import annotations
 from hfmem.hardware.sweep import Point, Reach, Sweep
 from hfmem.memory.estimate import Item
 from hfmem.report.chart import Chart, Crossing, Limit, Points, Series
+from hfmem.report.device_lines import device_name
 from hfmem.report.text import asked, title
 from hfmem.units import memory
 
@@ -57,7 +58,7 @@ def line(name: str, points: list[Point]) -> Series:
 
 
 def name_of(reach: Reach) -> str:
-    return f"{reach.num_devices} × {reach.name}" if reach.num_devices > 1 else reach.name
+    return device_name(reach.name, reach.num_devices)
 
 
 def limit(reach: Reach, sweep: Sweep) -> Limit:
